@@ -1,0 +1,117 @@
+"""What comes out of a consult: a diagnosis that can be checked, or the reasons why not."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from wardround.core.differential import Differential, Hypothesis
+from wardround.core.frozen import Frozen
+
+
+class Urgency(StrEnum):
+    """How soon the patient has to be seen."""
+
+    EMERGENT = "emergent"
+    URGENT = "urgent"
+    ROUTINE = "routine"
+
+
+class Triage(Frozen):
+    """Urgency and the specialties to be asked; none is a legal answer."""
+
+    urgency: Urgency
+    specialties: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+class DecisionStatus(StrEnum):
+    """How a consult ended."""
+
+    FINAL = "final"
+    ABSTAINED = "abstained"
+    ESCALATED = "escalated"
+
+
+class GateReason(StrEnum):
+    """The predicates of the gate, each named by what it found wrong."""
+
+    NO_DIAGNOSIS = "no_diagnosis"
+    """Nobody proposed a diagnosis that the knowledge covers."""
+    LOW_PROBABILITY = "low_probability"
+    VACUITY = "vacuity"
+    """Too little evidence bears on the diagnosis."""
+    CONFLICT = "conflict"
+    """Evidence for and against are of like weight."""
+    FRAGILE = "fragile"
+    """One unreliable group of evidence carries the diagnosis alone."""
+    CRITICAL_CLAIM = "critical_claim"
+    """The argument for the decision contains a contradicted claim of critical severity."""
+    MUST_NOT_MISS = "must_not_miss"
+    """A dangerous alternative is not excluded."""
+    UNEXPLAINED = "unexplained"
+    """Most of what was found is not explained by the diagnosis."""
+    UNREAD = "unread"
+    """Most of the text was not understood: another language, or outside the knowledge."""
+    OVERRULED = "overruled"
+    """The attending's diagnosis is not the one the evidence favours."""
+    NO_OPINION = "no_opinion"
+    """No agent gave an answer that could be read."""
+    BUDGET = "budget"
+    """The case used up what it was given before it was settled."""
+    SEVERAL_PATIENTS = "several_patients"
+    """The record holds more than one patient."""
+    CLINICIAN = "clinician"
+    """A person decided."""
+
+
+class Reason(Frozen):
+    """One gate predicate that did not hold, with the figures."""
+
+    code: GateReason
+    detail: str
+
+
+class Missing(Frozen):
+    """Something not known that would change the decision, best value for its cost first."""
+
+    code: str
+    name: str
+    how: str
+    gain: float = Field(ge=0.0)
+    """Expected information gain in bits."""
+
+
+class RedFlag(Frozen):
+    """A danger sign that is present, or a dangerous condition not excluded."""
+
+    code: str
+    name: str
+    detail: str
+
+
+class Decision(Frozen):
+    """The answer of a consult.
+
+    `probability`, `interval` and `differential` come from the evidence graph, never from what an
+    agent said of its own confidence.
+    """
+
+    status: DecisionStatus
+    diagnosis: Hypothesis | None = None
+    """The attending's diagnosis; when the status is not final, the leading hypothesis is in `differential`."""
+    probability: float | None = Field(default=None, ge=0.0, le=1.0)
+    interval: tuple[float, float] | None = None
+    """5 % to 95 % band over reliabilities and likelihood ratios."""
+    calibration: str = "uncalibrated"
+    """Id of the calibration card, or `uncalibrated`."""
+    differential: Differential
+    plausible: tuple[str, ...] = ()
+    """ICD-10 codes of all that is not excluded, dangerous ones included from 1 % on."""
+    reasons: tuple[Reason, ...] = ()
+    """Why the gate stayed closed; empty where the status is final."""
+    missing: tuple[Missing, ...] = ()
+    red_flags: tuple[RedFlag, ...] = ()
+    summary: str = ""
+    """The attending's argument in sentences."""

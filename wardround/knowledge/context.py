@@ -1,0 +1,241 @@
+"""Whether a text says that something is so: negation, doubt, history, family, supposition.
+
+Rules in the manner of ConText (Harkema et al. 2009), written for Wardround: triggers before or after
+their target, pseudo-triggers that cancel them, and terminators that end a trigger's reach.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from wardround.core.finding import Assertion
+
+REACH = 10
+"""Words that a trigger reaches at most; lists joined by commas, `or` and `and` extend it."""
+LIST_REACH = 30
+
+_BEFORE: dict[Assertion, str] = {
+    Assertion.FAMILY: r"""
+        family history(?: positive)?(?: of| for)? | fh(?:x)?(?: of| positive for)?
+        | (?:(?:his|her|their|my|the|a|pt'?s?|patient'?s?|maternal|paternal|older|younger|twin) )*
+          (?:mother|father|mum|mom|dad|brother|sister|aunt|uncle|grandmother|grandfather|grandparent|cousin
+          |sibling|parent|son|daughter|twin|niece|nephew)s?
+          (?: (?:has|had|have|died|was|is|with|who|also|recently|diagnosed|suffers?|suffered|both)\b| of\b)+
+    """,
+    Assertion.HYPOTHETICAL: r"""
+        if | should | in case of | in the event of | return (?:if|for|with) | come back (?:if|for|with)
+        | call (?:if|for) | monitor(?:ed|ing)?(?: closely)? for | watch(?:ing)? for | look out for
+        | at risk (?:of|for) | risk of | to prevent | prevention of | prophylaxis (?:of|for|against)
+        | advised (?:about|regarding|to return) | warned (?:about|of) | precautions? (?:for|regarding)
+        | worried (?:about|that it (?:is|could be)) | worries about | afraid of | fear(?:s|ful)? of having
+        | screen(?:ed|ing)? for | as needed for | prn
+    """,
+    Assertion.POSSIBLE: r"""
+        cannot (?:be )?(?:rule|ruled|exclude|excluded)(?: out)? | can'?t (?:rule out|exclude)
+        | could not (?:rule out|exclude) | unable to (?:rule out|exclude) | not (?:ruled out|excluded)
+        | rule out | r/o | to exclude | possible | possibly | probable | probably | suspected | suspicious for
+        | suspicion of | suspicion for | suspect | concern(?:ed|ing)? (?:for|about) | likely | may be | may have
+        | might be | might have | could be | could have | perhaps | maybe | question of | questionable | query
+        | consider(?:ing)? | versus | vs | differential (?:includes|diagnosis|includes:) | consistent with possible
+        | cannot exclude | appears to be | equivocal | borderline | uncertain | unsure (?:if|whether)
+        | evaluate for | assess for | work ?up for | to look for
+    """,
+    Assertion.ABSENT: r"""
+        no | not | nor | neither | none | never | without | w/o | denie[sd] | deny | denying | negative for | neg for
+        | free of | free from | absence of | absent | lack(?:s|ed|ing)?(?: of)? | no evidence of | no sign(?:s)? of
+        | no history of | no known(?: history of)? | no complaints? of | not have | n't | doesn't | didn't | don't
+        | isn't | wasn't | hasn't | haven't | hadn't | aren't | weren't | ruled out | rules out | ruling out
+        | excluded | excludes | excluding | failed to (?:show|reveal|demonstrate)
+        | unremarkable for | nil | non | resolution of | rather than | instead of
+    """,
+    Assertion.HISTORICAL: r"""
+        history of | h/o | hx of | hx | past history(?: of)? | past medical history(?: of| includes| significant for)?
+        | pmh(?:x)?(?: of| includes)? | previous | previously | prior | past | remote | old | formerly | former
+        | childhood | years ago | months ago | last year | in (?:19|20)\d\d | status post | s/p | known
+    """,
+}
+
+_AFTER: dict[Assertion, str] = {
+    Assertion.FAMILY: r"in (?:his|her|their|my|the) (?:mother|father|family|brother|sister|parents)"
+    r"|runs? in (?:the|his|her|my|their) family",
+    Assertion.HYPOTHETICAL: r"(?:develops?|occurs?|recurs?|worsens?|returns?|arises?) (?:return|call|come|seek|go)"
+    r"|prophylaxis|precautions",
+    Assertion.POSSIBLE: r"""
+        (?:is |was |are |remains? |seems? )?(?:very |highly )?(?:unlikely|less likely|possible|suspected|likely|probable|questionable|uncertain
+        |doubtful) | cannot be (?:ruled out|excluded) | not (?:ruled out|excluded) | (?:versus|vs)\b
+        | is (?:being )?considered | to be (?:ruled out|excluded) | in the differential | \?
+    """,
+    Assertion.ABSENT: r"""
+        (?:is|was|were|are|been|be|has been|have been|now)? ?(?:ruled out|excluded|absent|negative|not (?:seen|present|found|noted
+        |detected|identified|demonstrated|evident|felt|heard|elicited|palpable|visible|appreciated|elevated|raised)
+        |resolved|gone|free) | but not (?:found|seen|present|confirmed) | has (?:since )?(?:now )?(?:resolved|settled|gone|subsided|cleared)
+        | : ?(?:no|none|nil|neg|negative|absent|not (?:present|seen))\b | denied | none | nil | free\b
+        | (?:is|was|are|were) (?:not|n't|never)\b | (?:isn't|wasn't|aren't|weren't)
+        | (?:did|does|do) not (?:occur|exist)
+    """,
+    Assertion.HISTORICAL: r"""
+        (?:\d+|several|many|few|two|three|four|five|six|seven|eight|nine|ten|a|some|couple of) (?:years?|months?|decades?) ago | in (?:19|20)\d\d | last (?:year|month|winter|summer|spring|autumn|fall)
+        | as a (?:child|teenager|boy|girl|baby|kid) | in (?:childhood|the past|his youth|her youth|infancy)
+        | at (?:the )?age (?:of )?\d+
+    """,
+}
+
+_PSEUDO = r"""
+    no (?:significant |interval |real |apparent |further |great )?(?:change|increase|decrease|improvement|worsening|relief|response|progress)(?: in| of| from| to| with| after)?
+    | not only | not just | not (?:relieved|improved|improving|better|helped|settling|settled|responding|controlled|changed|tolerat\w+|sleep\w*|resolv\w+|know)(?: by| with| after| in)?
+    | without (?:change|improvement|relief|difficulty breathing through) | no (?:better|worse|longer tolerat\w+)
+    | gram negative | not (?:sure|certain|clear) | doesn't (?:help|go away|improve|settle) | don't know (?:why|what)
+    | no (?:one|doubt|matter|idea) | nothing (?:helps|relieves) | has not (?:improved|resolved|settled|helped|gone)
+    | (?:did|does|do|didn't|doesn't|don't)(?: not)? (?:help|improve|relieve|settle|respond|touch|ease|work)
+    | can(?:no|')t (?:sleep|walk|stand|keep|eat|hold|breathe|catch|pass|see|move|bear|stop|lie|work|swallow|open|feel|lift|raise|weight)
+    | unable to | no longer able | not able to | not been able to | not (?:breathing|eating|drinking|walking|sleeping|passing)
+    | negative pressure | old (?:man|woman|male|female|boy|girl|lady|gentleman)|years? old
+    | not taking | stopped taking | not fully | not vaccinated | if anything | what if | as if | even if
+    | known (?:to have|case of|for|with)? | likely to
+"""
+
+_STOP = r"""
+    but | however | although | though | except(?: for)? | apart from | aside from | other than | yet | nevertheless
+    | still | now | whereas | while | presents? with | presented with | presenting with | complains? of | c/o
+    | reports? | reporting | reported | admits? | endorses? | endorsing | describes? | notes? that
+    | because | therefore | due to | secondary to | which | who | whose | since when | until
+    | (?:he|she|they|it|patient|pt|i|we|there) (?:has|have|had|is|was|are|were|does|did|reports?|feels?|felt|also|now|then|became|developed|noticed|started|looks?|looked|appears?|appeared|admits?|says?|said|takes?|took|smokes?|drinks?|lives?|works?|can|could)
+    | and (?:has|have|had|is|was|reports?|now|then|feels?|complains?|developed|a |an |the |her |his |my )
+    | on examination | on exam | o/e | examination | exam | ecg | ekg | cxr | ct | mri | us | labs? | bp | hr | temp
+    | shows? | showed | revealed | reveals | demonstrates?
+"""
+
+_CLAUSE = re.compile(r"[.;!?]|\s[-–—]\s|:\s(?=\S)|\n")
+_LIST_GAP = re.compile(r"^[\s,/]*(?:(?:or|nor|and|,|/|any|other|significant|the|a|an|of)[\s,/]*)*$", re.IGNORECASE)
+
+
+def _compile(body: str) -> re.Pattern[str]:
+    cleaned = re.sub(r"\s*\n\s*", "", body.strip())
+    cleaned = re.sub(r"\s*\|\s*", "|", cleaned)
+    return re.compile(rf"(?<![\w']){'(?:' + cleaned + ')'}(?![\w])", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Trigger:
+    assertion: Assertion
+    start: int
+    end: int
+    forward: bool
+
+
+PRECEDENCE: Sequence[Assertion] = (
+    Assertion.FAMILY,
+    Assertion.HYPOTHETICAL,
+    Assertion.POSSIBLE,
+    Assertion.ABSENT,
+    Assertion.HISTORICAL,
+)
+"""Which assertion wins where several apply; present is what is left."""
+
+_RULES = [
+    *((assertion, _compile(body), True) for assertion, body in _BEFORE.items()),
+    *((assertion, _compile(body), False) for assertion, body in _AFTER.items()),
+]
+_PSEUDO_RULE = _compile(_PSEUDO)
+_STOP_RULE = _compile(_STOP)
+
+
+@lru_cache(maxsize=4096)
+def _triggers(sentence: str) -> tuple[tuple[_Trigger, ...], tuple[tuple[int, int], ...]]:
+    pseudo = [m.span() for m in _PSEUDO_RULE.finditer(sentence)]
+    found = []
+    for assertion, rule, forward in _RULES:
+        for m in rule.finditer(sentence):
+            cancelled = any(s <= m.start() < e and assertion is not Assertion.FAMILY for s, e in pseudo)
+            if not cancelled:
+                found.append(_Trigger(assertion, m.start(), m.end(), forward))
+    found = [t for t in found if not _inside_wider(t, found)]
+    stops = [m.span() for m in _STOP_RULE.finditer(sentence)]
+    stops += [m.span() for m in _CLAUSE.finditer(sentence)]
+    return tuple(found), tuple(sorted(stops))
+
+
+def _inside_wider(trigger: _Trigger, others: Sequence[_Trigger]) -> bool:
+    """A trigger inside a longer one of another kind, such as `rule out` in `cannot rule out`, is void."""
+    return any(
+        other.assertion is not trigger.assertion
+        and other.start <= trigger.start
+        and trigger.end <= other.end
+        and other.end - other.start > trigger.end - trigger.start
+        for other in others
+    )
+
+
+def assertion_of(
+    sentence: str, start: int, end: int, listed: Sequence[tuple[int, int]] = ()
+) -> Assertion:
+    """Return how a sentence speaks of the words at start to end.
+
+    Args:
+        sentence: One statement.
+        start: First character of the target.
+        end: First character behind it.
+        listed: Places of other findings in the sentence; a list of them carries a trigger along.
+    """
+    triggers, stops = _triggers(sentence)
+    applying = {
+        t.assertion
+        for t in triggers
+        if not (t.start < end and start < t.end) and _reaches(t, sentence, start, end, stops, listed)
+    }
+    return next((a for a in PRECEDENCE if a in applying), Assertion.PRESENT)
+
+
+def _reaches(
+    trigger: _Trigger,
+    sentence: str,
+    start: int,
+    end: int,
+    stops: Sequence[tuple[int, int]],
+    listed: Sequence[tuple[int, int]],
+) -> bool:
+    if trigger.forward:
+        if trigger.end > start:
+            return False
+        low, high = trigger.end, start
+    else:
+        if trigger.start < end:
+            return False
+        low, high = end, trigger.start
+    if any(low <= s and e <= high + (0 if trigger.forward else 0) for s, e in stops if s >= low):
+        return False
+    between = sentence[low:high]
+    words = len(between.split())
+    if trigger.forward:
+        limit = LIST_REACH if _is_list(sentence, low, high, listed) else REACH
+        return words <= limit and not _comma_ends(trigger, sentence, low, high, listed)
+    return words <= 3 and "," not in between
+
+
+def _is_list(sentence: str, low: int, high: int, listed: Sequence[tuple[int, int]]) -> bool:
+    return any(low <= s and e <= high for s, e in listed)
+
+
+def _comma_ends(
+    trigger: _Trigger, sentence: str, low: int, high: int, listed: Sequence[tuple[int, int]]
+) -> bool:
+    """A comma ends a trigger's reach unless what lies between is a list of findings."""
+    if trigger.assertion is Assertion.HYPOTHETICAL:
+        return "," in sentence[low:high] and not _is_list(sentence, low, high, listed)
+    if "," not in sentence[low:high]:
+        return False
+    last = sentence.rindex(",", low, high)
+    tail = sentence[last + 1 : high]
+    if _LIST_GAP.match(tail):
+        return not _list_without_comma_break(sentence, low, last, listed)
+    return len(tail.split()) > 2 or not _list_without_comma_break(sentence, low, last, listed)
+
+
+def _list_without_comma_break(
+    sentence: str, low: int, last_comma: int, listed: Sequence[tuple[int, int]]
+) -> bool:
+    """Whether something that was found lies before the last comma, which makes it a list."""
+    return any(low <= s and e <= last_comma + 1 for s, e in listed)

@@ -1,0 +1,134 @@
+"""Finding phrases in text: every word of a phrase, in any order, close together."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from wardround.knowledge.text import Token, fold, tokens
+
+SMALL_WORDS = frozenset(
+    fold(w)
+    for w in """
+    a an the of in on at to with and his her my their your its is was are were be been being has have had having
+    some any this that there it i he she they from by for very quite rather also which when then all over area
+    region side left right both bilateral bilaterally mild moderate severe marked significant acute slight
+    worsening progressive persistent constant intermittent ongoing new recent increasing intense terrible bad
+    awful occasional episode bout feeling felt feel noted obvious upper lower mildly severely markedly
+    """.split()
+)
+"""Words that may stand between the words of a phrase without changing what is meant."""
+
+_WINDOW = 5
+"""How many such words may stand between two words of a phrase."""
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A phrase that was found."""
+
+    target: str
+    """What the phrase stands for."""
+    start: int
+    end: int
+    words: frozenset[int]
+    """Which tokens of the sentence it is made of."""
+
+
+@dataclass(frozen=True)
+class _Phrase:
+    target: str
+    words: tuple[str, ...]
+
+
+class Lexicon:
+    """Phrases by what they stand for."""
+
+    def __init__(self, phrases: Iterable[tuple[str, str]]) -> None:
+        """Index phrases given as (target, phrase)."""
+        known = {
+            _Phrase(target, words)
+            for target, phrase in phrases
+            if (words := tuple(token.word for token in tokens(phrase)))
+        }
+        frequency = Counter(word for phrase in known for word in set(phrase.words))
+        self._by_key: dict[str, list[_Phrase]] = defaultdict(list)
+        for phrase in sorted(known, key=lambda p: (p.target, p.words)):
+            solid = [w for w in phrase.words if w not in SMALL_WORDS] or list(phrase.words)
+            self._by_key[min(solid, key=lambda w: (frequency[w], w))].append(phrase)
+
+    def find(self, text: Sequence[Token], clause_of: Sequence[int]) -> list[Mention]:
+        """Return the longest phrases found in one sentence.
+
+        Args:
+            text: Its tokens.
+            clause_of: The clause of each token; a phrase does not cross clauses.
+        """
+        found = [
+            mention
+            for i, token in enumerate(text)
+            for phrase in self._by_key.get(token.word, ())
+            if (mention := _match(phrase, text, i, clause_of)) is not None
+        ]
+        unique = {(m.target, m.words): m for m in found}
+        kept = [
+            m
+            for m in unique.values()
+            if not any(m.words < other.words for other in unique.values() if other is not m)
+        ]
+        return sorted(kept, key=lambda m: (m.start, m.target))
+
+
+def _match(phrase: _Phrase, text: Sequence[Token], at: int, clause_of: Sequence[int]) -> Mention | None:
+    ordered = _match_in_order(phrase.words, text, at, clause_of)
+    chosen = ordered or _match_any_order(phrase.words, text, at, clause_of)
+    if chosen is None:
+        return None
+    first, last = min(chosen), max(chosen)
+    return Mention(phrase.target, text[first].start, text[last].end, frozenset(chosen))
+
+
+def _match_in_order(
+    words: Sequence[str], text: Sequence[Token], at: int, clause_of: Sequence[int]
+) -> list[int] | None:
+    key = words.index(text[at].word)
+    first = at - key
+    if first < 0 or first + len(words) > len(text):
+        return None
+    places = list(range(first, first + len(words)))
+    same = all(text[i].word == word for i, word in zip(places, words, strict=True))
+    return places if same and len({clause_of[i] for i in places}) == 1 else None
+
+
+def _match_any_order(
+    words: Sequence[str], text: Sequence[Token], at: int, clause_of: Sequence[int]
+) -> list[int] | None:
+    solid = [w for w in words if w not in SMALL_WORDS]
+    if len(solid) < 2:
+        return None
+    needed = Counter(words if _distinguishes(words) else solid)
+    needed[text[at].word] -= 1
+    chosen = [at]
+    low = max(0, at - len(words) - _WINDOW)
+    high = min(len(text), at + len(words) + _WINDOW + 1)
+    for i in sorted(range(low, high), key=lambda i: (abs(i - at), i)):
+        if i != at and clause_of[i] == clause_of[at] and needed[text[i].word] > 0:
+            needed[text[i].word] -= 1
+            chosen.append(i)
+    if any(count > 0 for count in needed.values()):
+        return None
+    inside = range(min(chosen), max(chosen) + 1)
+    if any(text[i].word not in SMALL_WORDS for i in inside if i not in chosen):
+        return None
+    return chosen
+
+
+def _distinguishes(words: Sequence[str]) -> bool:
+    """Whether small words carry meaning in this phrase: `left lower quadrant`, `upper`, `severe`."""
+    return any(w in _TELLING for w in words)
+
+
+_TELLING = frozenset(
+    ("left", "right", "upper", "lower", "bilateral", "severe", "acute", "persistent", "progressive", "recent")
+)

@@ -1,0 +1,177 @@
+"""Numbers with units in clinical text, converted and compared with what is normal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wardround.core.errors import UsageError
+from wardround.knowledge.base import KnowledgeBase
+from wardround.knowledge.schema import Analyte, FindingEntry, ReferenceRange
+
+_NUMBER = r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)"
+_AFTER_NAME = re.compile(
+    r"^[\s\-]*(?:level|count|concentration|rate|\(serum\)|reading|value|sats?)?[\s\-]*"
+    r"(?:(?:was|is|of|at|now|measured|came back|back|today|about|around|up to|to|elevated|raised|low|high|normal"
+    r"|slightly|mildly|markedly|only|just|still|initial|peak|on admission|on arrival|reads?|are|were|recorded)\b[\s]*)*"
+    r"[:=~≈(<>]*\s*" + _NUMBER,
+    re.IGNORECASE,
+)
+_UNIT = re.compile(r"^\s*(?P<unit>[%°][CFcf]?|[A-Za-zµμ×][\w*^./µμ²\[\]{}]*(?:\s?/\s?[A-Za-zµμ\d][\w*^./µμ²]*)?|/[A-Za-zµμ][\w^]*|x\s?10\^?\d\s?/\s?[A-Za-zµμ]+)")
+_PAIR = re.compile(r"(?P<systolic>\d{2,3})\s*/\s*(?P<diastolic>\d{2,3})(?!\s*/|\d)")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A measured value in its analyte's own unit."""
+
+    analyte: str
+    value: float
+    unit: str
+    start: int
+    end: int
+
+
+def number_after(text: str, start: int) -> re.Match[str] | None:
+    """Match the number that belongs to a name which ends at `start`."""
+    return _AFTER_NAME.match(text[start:])
+
+
+def quantity_after(text: str, name_start: int, name_end: int, analyte: Analyte) -> Quantity | None:
+    """Return the value that follows an analyte's name, if its unit can be told.
+
+    A unit that is not one of the analyte's, and a number that would be plausible in two units, give nothing.
+    """
+    match = number_after(text, name_end)
+    if match is None:
+        return None
+    number = parse_number(match["number"])
+    number_end = name_end + match.end()
+    unit_match = _UNIT.match(text[number_end:])
+    known = None
+    if unit_match is not None:
+        known, length = _known_unit(unit_match["unit"], text[number_end:], analyte)
+        if known is None and _looks_like_a_unit(unit_match["unit"]):
+            return None
+    if known is not None:
+        value = convert(number, known, analyte)
+        end = number_end + length
+    else:
+        guessed = without_unit(number, analyte)
+        if guessed is None:
+            return None
+        value, end = guessed, number_end
+    if not is_plausible(value, analyte):
+        return None
+    return Quantity(analyte.id, value, analyte.unit, name_start, end)
+
+
+def pressure_pair(text: str, start: int, window: int = 24) -> re.Match[str] | None:
+    """Match a blood pressure such as 120/80 shortly after its name."""
+    return _PAIR.search(text[start : start + window])
+
+
+def parse_number(text: str) -> float:
+    """Read a number; a comma before one or two last digits is a decimal comma.
+
+    >>> parse_number("15,200"), parse_number("7,2"), parse_number("38.5")
+    (15200.0, 7.2, 38.5)
+    """
+    if re.fullmatch(r"\d+,\d{1,2}", text):
+        return float(text.replace(",", "."))
+    return float(text.replace(",", ""))
+
+
+def convert(value: float, unit: str, analyte: Analyte) -> float:
+    """Convert a value to the analyte's unit.
+
+    Raises:
+        UsageError: The unit is not known for this analyte; the message lists those that are.
+    """
+    rule = _rules(analyte).get(_fold_unit(unit))
+    if rule is None:
+        known = ", ".join([analyte.unit, *analyte.units])
+        raise UsageError(f"{analyte.name} in {unit!r} cannot be converted; give it in one of: {known}")
+    factor, offset = rule
+    return value * factor + offset
+
+
+def without_unit(number: float, analyte: Analyte) -> float | None:
+    """Return what a bare number must mean, or nothing where two units would both be plausible."""
+    readings = {
+        round(number * factor + offset, 9) for factor, offset in [(1.0, 0.0), *_rules(analyte).values()]
+    }
+    plausible = [value for value in readings if is_plausible(value, analyte)]
+    if len(plausible) == 1:
+        return plausible[0]
+    return None
+
+
+def is_plausible(value: float, analyte: Analyte) -> bool:
+    """Whether a living patient can have this value."""
+    low, high = analyte.plausible
+    return low <= value <= high
+
+
+def reference_range(analyte: Analyte, age: float | None, sex: str | None) -> ReferenceRange | None:
+    """Return the range for an age and sex; unknown age means an adult of 40, unknown sex the widest."""
+    years = 40.0 if age is None else age
+    fitting = [r for r in analyte.ranges if r.from_age <= years and (r.sex is None or sex in (None, r.sex))]
+    if not fitting:
+        return None
+    latest = max(r.from_age for r in fitting)
+    chosen = [r for r in fitting if r.from_age == latest]
+    lows = [r.low for r in chosen if r.low is not None]
+    highs = [r.high for r in chosen if r.high is not None]
+    return ReferenceRange(low=min(lows, default=None), high=max(highs, default=None))
+
+
+def interpret(
+    value: float, analyte: Analyte, kb: KnowledgeBase, *, age: float | None, sex: str | None
+) -> list[tuple[FindingEntry, bool]]:
+    """Return the findings that a value decides, with whether each is present."""
+    limits = reference_range(analyte, age, sex)
+    decided = []
+    for entry in kb.findings.values():
+        if entry.analyte != analyte.id:
+            continue
+        limit = entry.threshold
+        if limit is None and limits is not None:
+            limit = limits.high if entry.direction == "above" else limits.low
+        if limit is not None:
+            decided.append((entry, value > limit if entry.direction == "above" else value < limit))
+    return decided
+
+
+def _rules(analyte: Analyte) -> dict[str, tuple[float, float]]:
+    rules = {_fold_unit(analyte.unit): (1.0, 0.0)}
+    for unit, rule in analyte.units.items():
+        rules.setdefault(_fold_unit(unit), rule if isinstance(rule, tuple) else (rule, 0.0))
+    return rules
+
+
+def _known_unit(candidate: str, rest: str, analyte: Analyte) -> tuple[str | None, int]:
+    rules = _rules(analyte)
+    words = rest.lstrip()
+    lead = len(rest) - len(words)
+    for length in range(min(len(words), 24), 0, -1):
+        piece = words[:length]
+        follows = words[length : length + 1]
+        if (not follows or not (follows.isalnum() or follows == "/")) and _fold_unit(piece) in rules:
+            return piece, lead + length
+    return None, 0
+
+
+def _looks_like_a_unit(text: str) -> bool:
+    return "/" in text or text.startswith("%") or text.lower() in _COMMON_UNITS
+
+
+_COMMON_UNITS = frozenset(("mg", "g", "ug", "mcg", "ng", "mmol", "umol", "nmol", "pmol", "mm", "cm", "iu", "u", "kpa"))
+
+
+def _fold_unit(unit: str) -> str:
+    folded = unit.strip().lower().replace("µ", "u").replace("μ", "u").replace("×", "x").replace("°", "deg")
+    folded = folded.replace("mcg", "ug").replace("²", "2").replace("[", "").replace("]", "")
+    folded = re.sub(r"[\s{}^]", "", folded).rstrip(".,;)")
+    folded = re.sub(r"^x?10\*?9/l$", "10*9/l", folded)
+    return {"degc": "cel", "c": "cel", "f": "degf", "percent": "%"}.get(folded, folded)

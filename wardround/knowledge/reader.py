@@ -1,0 +1,295 @@
+"""From free text to findings: what is said of the patient, how it is said, and where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from wardround.core.finding import Assertion, Finding, Laterality
+from wardround.knowledge.base import KnowledgeBase
+from wardround.knowledge.context import assertion_of
+from wardround.knowledge.lexicon import Lexicon, Mention
+from wardround.knowledge.quantities import (
+    Quantity,
+    convert,
+    interpret,
+    is_plausible,
+    parse_number,
+    pressure_pair,
+    quantity_after,
+)
+from wardround.knowledge.text import Token, sentences, tokens
+
+_CLAUSE_END = re.compile(r"[.;!?](?=\s|$)|\n|,|\s[-–—]\s|:\s")
+_DURATION = re.compile(
+    r"(?P<count>\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten|several|few|couple of)"
+    r"[\s-]?(?P<unit>minute|min|hour|hr|h|day|d|week|wk|w|month|mo|year|yr|y)s?\b(?!\s*(?:old|of age)|-old)",
+    re.IGNORECASE,
+)
+_DURATION_CUE = re.compile(r"\b(?:for|x|since|over|past|last|history of|hx of|duration|ago|now)\b|\bday|\bweek", re.IGNORECASE)
+_COUNTS = {
+    "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
+    "eight": 8, "nine": 9, "ten": 10, "several": 4, "few": 3, "couple of": 2,
+}  # fmt: skip
+_DAYS = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0, "mo": 30.4, "y": 365.25}
+_AGE = re.compile(
+    r"\b(?P<age>\d{1,3})[\s-]*(?P<unit>years?|yrs?|y|months?|mo|weeks?|wks?|days?)?[\s./-]*(?:old|o|of age)?[\s,]*"
+    r"(?P<sex>female|male|woman|man|girl|boy|lady|gentleman|f|m|baby|infant|child|toddler|schoolboy|schoolgirl)\b",
+    re.IGNORECASE,
+)
+_AGE_ALONE = re.compile(
+    r"\b(?:aged?|i am|i'm|she is|he is|she's|he's|is)\s+(?P<age>\d{1,3})\b(?!\s*(?:%|mm|kg|/|\.\d|bpm|mg|cm|weeks?\s+pregnant))"
+    r"|\b(?P<age2>\d{1,3})[\s-]*(?P<unit>years?|yrs?|yo|y/o|months?|weeks?)[\s-]*(?:old|of age)?\b(?!\s+(?:ago|history|of (?!age)))",
+    re.IGNORECASE,
+)
+_FEMALE = re.compile(r"\b(?:female|woman|girl|lady|she|her|mrs|ms|miss|mother of|pregnant|daughter|schoolgirl)\b", re.IGNORECASE)
+_MALE = re.compile(r"\b(?:male|man|boy|gentleman|he|his|him|mr|son|schoolboy)\b", re.IGNORECASE)
+_FAMILY_RISK = {"cad_history": "family_history_cad", "prior_vte": "family_history_vte", "cancer_history": "family_history_cancer"}
+
+
+@dataclass(frozen=True)
+class Demographics:
+    """Age in years and sex, as a text gives them."""
+
+    age: float | None
+    sex: str | None
+
+
+class Reader:
+    """Reads clinical text with the vocabulary of a knowledge base."""
+
+    def __init__(self, kb: KnowledgeBase) -> None:
+        self.kb = kb
+        self._lexicon = Lexicon(
+            [
+                *((e.id, phrase) for e in kb.findings.values() for phrase in (e.name, *e.synonyms)),
+                *(
+                    (f"analyte:{a.id}", phrase)
+                    for a in kb.analytes.values()
+                    for phrase in (a.name, *a.synonyms)
+                ),
+                ("analyte:blood_pressure", "bp"),
+                ("analyte:blood_pressure", "blood pressure"),
+            ]
+        )
+        self._conditions = Lexicon(
+            (c.id, phrase) for c in kb.conditions.values() for phrase in (c.name, *c.synonyms) if len(phrase) > 2
+        )
+        self._read = lru_cache(maxsize=50_000)(self._read_uncached)
+
+    def read(self, text: str, *, age: float | None = None, sex: str | None = None) -> tuple[Finding, ...]:
+        """Return what a text says of the patient, with spans in characters of the text.
+
+        Args:
+            text: Any length.
+            age: Years, for reference ranges.
+            sex: `female` or `male`, for reference ranges.
+        """
+        return tuple(
+            finding.model_copy(
+                update={"span": (sentence.start + finding.span[0], sentence.start + finding.span[1])}
+            )
+            for sentence in sentences(text)
+            for finding in self._read(sentence.text, age, sex)
+            if finding.span is not None
+        )
+
+    def conditions(self, text: str) -> tuple[Finding, ...]:
+        """Return the conditions that a text names, as findings whose code is the condition's id."""
+        found = []
+        for sentence in sentences(text):
+            words = tokens(sentence.text)
+            mentions = self._conditions.find(words, _clauses(sentence.text, words))
+            spans = [(m.start, m.end) for m in mentions]
+            for m in mentions:
+                found.append(
+                    Finding(
+                        code=m.target,
+                        name=self.kb.conditions[m.target].name,
+                        assertion=assertion_of(sentence.text, m.start, m.end, spans),
+                        span=(sentence.start + m.start, sentence.start + m.end),
+                    )
+                )
+        return tuple(found)
+
+    def measured(
+        self, analyte: str, value: float, unit: str | None, *, age: float | None, sex: str | None
+    ) -> tuple[Finding, ...]:
+        """Return what one measured value says.
+
+        Raises:
+            UsageError: The analyte or the unit is not known.
+        """
+        entry = self.kb.analytes[analyte]
+        canonical = convert(value, unit or entry.unit, entry)
+        if not is_plausible(canonical, entry):
+            return ()
+        return self._interpreted(Quantity(analyte, canonical, entry.unit, 0, 0), Assertion.PRESENT, age, sex)
+
+    def _read_uncached(self, text: str, age: float | None, sex: str | None) -> tuple[Finding, ...]:
+        words = tokens(text)
+        mentions = self._lexicon.find(words, _clauses(text, words))
+        spans = [(m.start, m.end) for m in mentions]
+        found: list[Finding] = []
+        for mention in mentions:
+            if mention.target.startswith("analyte:"):
+                found += self._numbers(text, mention, spans, age, sex)
+            else:
+                found += self._said(text, mention, spans)
+        return tuple(_without_shadowed(found))
+
+    def _said(self, text: str, mention: Mention, spans: Sequence[tuple[int, int]]) -> list[Finding]:
+        entry = self.kb.findings[mention.target]
+        assertion = assertion_of(text, mention.start, mention.end, spans)
+        code = entry.id
+        if entry.kind == "risk_factor":
+            if assertion is Assertion.HISTORICAL:
+                assertion = Assertion.PRESENT
+            if assertion is Assertion.FAMILY and code in _FAMILY_RISK:
+                code, assertion = _FAMILY_RISK[code], Assertion.PRESENT
+        return [
+            Finding(
+                code=code,
+                name=self.kb.findings[code].name,
+                assertion=assertion,
+                days=_days(text, mention),
+                laterality=_side(text, mention),
+                span=(mention.start, mention.end),
+            )
+        ]
+
+    def _numbers(
+        self,
+        text: str,
+        mention: Mention,
+        spans: Sequence[tuple[int, int]],
+        age: float | None,
+        sex: str | None,
+    ) -> list[Finding]:
+        name = mention.target.removeprefix("analyte:")
+        assertion = assertion_of(text, mention.start, mention.end, spans)
+        if assertion in (Assertion.ABSENT, Assertion.POSSIBLE):
+            assertion = Assertion.PRESENT
+        if name == "blood_pressure":
+            return self._pressure(text, mention, assertion, age, sex)
+        analyte = self.kb.analytes[name]
+        quantity = quantity_after(text, mention.start, mention.end, analyte)
+        return list(self._interpreted(quantity, assertion, age, sex)) if quantity is not None else []
+
+    def _pressure(
+        self, text: str, mention: Mention, assertion: Assertion, age: float | None, sex: str | None
+    ) -> list[Finding]:
+        pair = pressure_pair(text, mention.end)
+        if pair is None:
+            return []
+        found: list[Finding] = []
+        for name, group in (("systolic_bp", "systolic"), ("diastolic_bp", "diastolic")):
+            analyte = self.kb.analytes.get(name)
+            value = parse_number(pair[group])
+            if analyte is not None and is_plausible(value, analyte):
+                quantity = Quantity(name, value, analyte.unit, mention.start, mention.end + pair.end())
+                found += self._interpreted(quantity, assertion, age, sex)
+        return found
+
+    def _interpreted(
+        self, quantity: Quantity, assertion: Assertion, age: float | None, sex: str | None
+    ) -> tuple[Finding, ...]:
+        analyte = self.kb.analytes[quantity.analyte]
+        findings = []
+        for entry, is_present in interpret(quantity.value, analyte, self.kb, age=age, sex=sex):
+            said = assertion
+            if assertion is Assertion.PRESENT and not is_present:
+                said = Assertion.ABSENT
+            findings.append(
+                Finding(
+                    code=entry.id,
+                    name=entry.name,
+                    assertion=said,
+                    value=round(quantity.value, 6),
+                    unit=quantity.unit,
+                    span=(quantity.start, quantity.end),
+                )
+            )
+        return tuple(findings)
+
+
+def demographics(text: str) -> Demographics:
+    """Return the age and sex that a text gives its patient.
+
+    >>> demographics("A 7-month-old boy with a barking cough")
+    Demographics(age=0.58, sex='male')
+    >>> demographics("54F with chest pain")
+    Demographics(age=54.0, sex='female')
+    """
+    head = text[:600]
+    match = _AGE.search(head)
+    age = None
+    sex = None
+    if match is not None:
+        age = _years(match["age"], match["unit"])
+        sex = _sex_of(match["sex"])
+    else:
+        alone = _AGE_ALONE.search(head)
+        if alone is not None:
+            age = _years(alone["age"] or alone["age2"], alone["unit"])
+    if sex is None:
+        female, male = len(_FEMALE.findall(text)), len(_MALE.findall(text))
+        sex = "female" if female > male else "male" if male > female else None
+    return Demographics(age=age, sex=sex)
+
+
+def _years(number: str, unit: str | None) -> float | None:
+    per_year = {"mo": 12.0, "w": 52.18, "d": 365.25}
+    key = (unit or "y").lower()
+    short = "mo" if key.startswith("mo") else key[0]
+    years = float(number) / per_year.get(short, 1.0)
+    return round(years, 2) if years <= 120 else None
+
+
+def _sex_of(word: str) -> str | None:
+    folded = word.lower()
+    if folded in ("female", "woman", "girl", "lady", "f", "schoolgirl"):
+        return "female"
+    return "male" if folded in ("male", "man", "boy", "gentleman", "m", "schoolboy") else None
+
+
+def _clauses(text: str, words: Sequence[Token]) -> list[int]:
+    ends = [m.end() for m in _CLAUSE_END.finditer(text)]
+    return [sum(end <= word.start for end in ends) for word in words]
+
+
+def _days(text: str, mention: Mention) -> float | None:
+    """How long it has been so: a duration shortly before or after the mention."""
+    after = text[mention.end : mention.end + 40]
+    before = text[max(0, mention.start - 30) : mention.start]
+    for piece in (re.split(r"[.;]", after)[0], re.split(r"[.;,]", before)[-1]):
+        match = _DURATION.search(piece)
+        if match is not None and (_DURATION_CUE.search(piece) or piece is not after):
+            count = match["count"].lower()
+            number = float(_COUNTS[count]) if count in _COUNTS else float(count)
+            unit = match["unit"].lower()
+            key = "mo" if unit.startswith("mo") else unit[0]
+            return round(number * _DAYS[key], 4)
+    return None
+
+
+def _side(text: str, mention: Mention) -> Laterality | None:
+    window = text[max(0, mention.start - 25) : mention.end + 15].lower()
+    if re.search(r"\b(?:bilateral(?:ly)?|both)\b", window):
+        return Laterality.BILATERAL
+    sides = set(re.findall(r"\b(left|right|lt|rt)\b", window))
+    if sides <= {"left", "lt"} and sides:
+        return Laterality.LEFT
+    if sides <= {"right", "rt"} and sides:
+        return Laterality.RIGHT
+    return None
+
+
+def _without_shadowed(found: Sequence[Finding]) -> list[Finding]:
+    """Drop what a number contradicts in the same breath: `fever 37.0` is decided by the number."""
+    measured = {f.code for f in found if f.value is not None}
+    return [f for f in found if f.value is not None or f.code not in measured]
+
+

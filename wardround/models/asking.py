@@ -1,0 +1,173 @@
+"""Asking a model for an answer of a given shape: schema sent, parsed, validated, repaired once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from wardround.core.errors import ModelError, ModelUnavailable
+from wardround.core.frozen import content_id
+from wardround.models.budget import Meter
+from wardround.models.handle import ModelHandle
+from wardround.models.parsing import Unreadable, parse_answer
+from wardround.trace.events import AnswerRefused, ModelAnswered, ModelAsked, SpanKind
+from wardround.trace.recorder import Recorder
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage, BaseMessage
+
+T = TypeVar("T", bound=BaseModel)
+
+REPAIRS = 1
+"""How often a model is told what was wrong with its answer before it counts as no opinion."""
+
+
+@dataclass(frozen=True)
+class Answered(Generic[T]):
+    """What came of asking."""
+
+    value: T | None
+    """The answer, or nothing: no opinion, never a guess."""
+    fault: str | None = None
+    """Why there is no opinion."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks one model on behalf of the agents of one case."""
+
+    model: ModelHandle
+    recorder: Recorder
+    meter: Meter
+    slots: asyncio.Semaphore
+    """Limits calls under way, shared by all cases that use the model."""
+    timeout: float
+    """Seconds for one call."""
+    seed: int
+
+    async def ask(
+        self,
+        agent: str,
+        messages: Sequence[BaseMessage],
+        schema: type[T],
+        *,
+        rollout: int = 0,
+        temperature: float = 0.0,
+    ) -> Answered[T]:
+        """Ask for an answer of the schema's shape.
+
+        Args:
+            agent: Who asks, for the trace.
+            messages: What is sent.
+            schema: Shape of the answer.
+            rollout: Which of several askings of the same question; it varies the seed.
+            temperature: For models that sample.
+
+        Raises:
+            ModelUnavailable: The model could not be reached or did not answer in time.
+            BudgetExceeded: The case has no call left.
+        """
+        from langchain_core.messages import AIMessage, HumanMessage
+
+        conversation = list(messages)
+        fault = ""
+        for attempt in range(REPAIRS + 1):
+            call, text = await self._call(agent, conversation, schema, rollout, attempt, temperature)
+            try:
+                return Answered(parse_answer(text, schema))
+            except Unreadable as error:
+                fault = str(error)
+            self.recorder.record(
+                AnswerRefused, call=call, agent=agent, fault=fault, final=attempt == REPAIRS
+            )
+            repair = f"That could not be used: {fault}. Answer again with one JSON object and nothing else."
+            conversation += [AIMessage(content=text[:4000]), HumanMessage(content=repair)]
+        return Answered(None, fault)
+
+    async def _call(
+        self,
+        agent: str,
+        messages: list[BaseMessage],
+        schema: type[BaseModel],
+        rollout: int,
+        attempt: int,
+        temperature: float,
+    ) -> tuple[str, str]:
+        self.meter.ask()
+        sent = tuple({"role": m.type, "content": m.content} for m in messages)
+        call = content_id("call", agent, schema.__name__, rollout, attempt, sent)
+        with self.recorder.span(f"{agent} {schema.__name__}", SpanKind.MODEL):
+            self.recorder.record(
+                ModelAsked,
+                call=call,
+                agent=agent,
+                model=self.model.spec,
+                answer=schema.__name__,
+                rollout=rollout,
+                attempt=attempt,
+                messages=sent,
+            )
+            started = self.recorder.clock.monotonic()
+            async with self.slots:
+                reply = await self._invoke(messages, self._options(schema, rollout, temperature))
+            tokens_in, tokens_out = _tokens(reply)
+            self.meter.answered((tokens_in or 0) + (tokens_out or 0))
+            text = reply.text if isinstance(reply.text, str) else str(reply.text)
+            self.recorder.record(
+                ModelAnswered,
+                call=call,
+                text=text,
+                served_by=reply.response_metadata.get("model_name"),
+                input_tokens=tokens_in,
+                output_tokens=tokens_out,
+                seconds=round(self.recorder.clock.monotonic() - started, 6),
+            )
+        return call, text
+
+    def _options(self, schema: type[BaseModel], rollout: int, temperature: float) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if self.model.constrained:
+            options["response_format"] = response_format(schema)
+        if self.model.sampled:
+            options |= {"temperature": temperature, "seed": self.seed + rollout}
+        return options
+
+    async def _invoke(self, messages: list[BaseMessage], options: dict[str, Any]) -> AIMessage:
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self.model.chat.ainvoke(messages, **options)
+        except TimeoutError as error:
+            what = f"no answer within {self.timeout:g} s; raise the time-out or lower the load"
+            raise ModelUnavailable(self.model.spec, what) from error
+        except OSError as error:
+            raise ModelUnavailable(self.model.spec, f"cannot be reached ({error})") from error
+        except ModelError:
+            raise
+        except Exception as error:
+            raise _as_model_error(self.model.spec, error) from error
+
+
+def response_format(schema: type[BaseModel]) -> dict[str, Any]:
+    """Return the OpenAI `response_format` that holds decoding to a schema."""
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": schema.__name__, "schema": schema.model_json_schema(), "strict": True},
+    }
+
+
+def _as_model_error(spec: str, error: Exception) -> ModelError:
+    """Tell apart a server that is not there from one that refuses; the cause stays attached."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & {"APIConnectionError", "APITimeoutError", "ConnectError", "TransportError"}:
+        what = f"cannot be reached ({error}); is the server running, and is --base-url right?"
+        return ModelUnavailable(spec, what)
+    return ModelError(spec, f"{type(error).__name__}: {error}")
+
+
+def _tokens(reply: AIMessage) -> tuple[int | None, int | None]:
+    counted = reply.usage_metadata
+    return (counted["input_tokens"], counted["output_tokens"]) if counted else (None, None)

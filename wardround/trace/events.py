@@ -1,0 +1,258 @@
+"""What happened in a run, one past-tense event per act."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from wardround.core.decision import Decision, Triage
+from wardround.core.frozen import Frozen, content_id
+from wardround.core.graph import Item
+from wardround.core.uncertainty import Uncertainty
+
+SCHEMA_VERSION = 1
+
+
+class SpanKind(StrEnum):
+    """What a span is about."""
+
+    RUN = "run"
+    NODE = "node"
+    AGENT = "agent"
+    MODEL = "model"
+    TOOL = "tool"
+
+
+class Outcome(StrEnum):
+    """How a span ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SUSPENDED = "suspended"
+
+
+class _Event(Frozen):
+    run: str
+    """Id of the run."""
+    seq: int
+    """Place in the run's log; order is by this, never by the clock."""
+    time: datetime
+    span: str
+    """Id of the span it happened in."""
+
+    @property
+    def id(self) -> str:
+        """Name made from what happened, so that a repeat after a resume has the same name."""
+        return content_id("evt", self.model_dump(mode="json", exclude={"seq", "time"}))
+
+
+class RunStarted(_Event):
+    """A consult began."""
+
+    event: Literal["run_started"] = "run_started"
+    schema_version: int = SCHEMA_VERSION
+    case: str
+    """Id of the case."""
+    model: str
+    """Spec of the model that was asked for."""
+    settings: dict[str, Any]
+    """All that changes the outcome."""
+
+
+class Resumed(_Event):
+    """A suspended or broken run went on."""
+
+    event: Literal["resumed"] = "resumed"
+    answer: dict[str, Any] | None = None
+    """What a person answered, where one was asked."""
+
+
+class SpanStarted(_Event):
+    """A stretch of work began; its id is in `opened`."""
+
+    event: Literal["span_started"] = "span_started"
+    opened: str
+    name: str
+    kind: SpanKind
+
+
+class SpanEnded(_Event):
+    """A stretch of work ended."""
+
+    event: Literal["span_ended"] = "span_ended"
+    closed: str
+    outcome: Outcome
+    seconds: float
+    error: str | None = None
+
+
+class RecordRead(_Event):
+    """A patient's record was gone through."""
+
+    event: Literal["record_read"] = "record_read"
+    used: dict[str, int]
+    """Resources that became evidence, by type."""
+    skipped: dict[str, int]
+    """Resources that say nothing to a diagnosis, by type."""
+    problems: tuple[str, ...] = ()
+
+
+class EvidenceAdded(_Event):
+    """Something entered the evidence graph."""
+
+    event: Literal["evidence_added"] = "evidence_added"
+    item: Item
+
+
+class ModelAsked(_Event):
+    """A model was sent messages."""
+
+    event: Literal["model_asked"] = "model_asked"
+    call: str
+    agent: str
+    model: str
+    answer: str
+    """Name of the schema asked for."""
+    rollout: int
+    attempt: int
+    messages: tuple[dict[str, Any], ...]
+
+
+class ModelAnswered(_Event):
+    """A model answered."""
+
+    event: Literal["model_answered"] = "model_answered"
+    call: str
+    text: str
+    served_by: str | None = None
+    """What the server says it served."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    seconds: float
+
+
+class AnswerRefused(_Event):
+    """An answer did not fit its schema."""
+
+    event: Literal["answer_refused"] = "answer_refused"
+    call: str
+    agent: str
+    fault: str
+    final: bool
+    """Whether no further repair was asked for, so that it counts as no opinion."""
+
+
+class ToolCalled(_Event):
+    """An agent used a tool."""
+
+    event: Literal["tool_called"] = "tool_called"
+    call: str
+    agent: str
+    tool: str
+    arguments: dict[str, Any]
+
+
+class ToolReturned(_Event):
+    """A tool answered, or said why not."""
+
+    event: Literal["tool_returned"] = "tool_returned"
+    call: str
+    text: str
+    sources: tuple[str, ...] = ()
+    """Ids of the sources it brought."""
+    error: str | None = None
+
+
+class TriageGiven(_Event):
+    """The case was sorted."""
+
+    event: Literal["triage_given"] = "triage_given"
+    triage: Triage
+    routed: tuple[str, ...]
+    """Specialties that will be asked, after the routing policy."""
+
+
+class PlanMade(_Event):
+    """It was decided what to establish."""
+
+    event: Literal["plan_made"] = "plan_made"
+    indicators: tuple[dict[str, Any], ...]
+
+
+class OpinionGiven(_Event):
+    """An agent gave an opinion, or none that could be read."""
+
+    event: Literal["opinion_given"] = "opinion_given"
+    agent: str
+    rollout: int
+    opinion: dict[str, Any] | None
+
+
+class GatheringChosen(_Event):
+    """The case was not settled and more was looked for."""
+
+    event: Literal["gathering_chosen"] = "gathering_chosen"
+    round: int
+    because: str
+    action: str
+    found: int
+    """New sources that it brought."""
+
+
+class UncertaintyMeasured(_Event):
+    """The parts of the uncertainty were computed."""
+
+    event: Literal["uncertainty_measured"] = "uncertainty_measured"
+    answer: str | None
+    uncertainty: Uncertainty
+
+
+class Suspended(_Event):
+    """A person was asked."""
+
+    event: Literal["suspended"] = "suspended"
+    question: dict[str, Any]
+
+
+class DecisionMade(_Event):
+    """The consult came to an end."""
+
+    event: Literal["decision_made"] = "decision_made"
+    decision: Decision
+
+
+class RunEnded(_Event):
+    """The run is over."""
+
+    event: Literal["run_ended"] = "run_ended"
+    outcome: Outcome
+    error: str | None = None
+
+
+Event = Annotated[
+    RunStarted
+    | Resumed
+    | SpanStarted
+    | SpanEnded
+    | RecordRead
+    | EvidenceAdded
+    | ModelAsked
+    | ModelAnswered
+    | AnswerRefused
+    | ToolCalled
+    | ToolReturned
+    | TriageGiven
+    | PlanMade
+    | OpinionGiven
+    | GatheringChosen
+    | UncertaintyMeasured
+    | Suspended
+    | DecisionMade
+    | RunEnded,
+    Field(discriminator="event"),
+]
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+"""Validates an event from JSON or a mapping."""
