@@ -92,7 +92,7 @@ def answer_entropy(counts: Sequence[int]) -> float:
     if total <= 1:
         return 0.0
     shares = [count / total for count in counts if count]
-    return min(1.0, -math.fsum(p * math.log(p) for p in shares) / math.log(total))
+    return min(1.0, max(0.0, -math.fsum(p * math.log(p) for p in shares) / math.log(total)))
 
 
 def disagreement(distributions: Sequence[Mapping[str, float]]) -> float:

@@ -120,12 +120,14 @@ class Reader:
         """Return what one measured value says.
 
         Raises:
-            UsageError: The analyte or the unit is not known.
+            UsageError: The unit is not known, or no living patient has such a value.
         """
         entry = self.kb.analytes[analyte]
         canonical = convert(value, unit or entry.unit, entry)
         if not is_plausible(canonical, entry):
-            return ()
+            low, high = entry.plausible
+            limits = f"{low:g} to {high:g} {entry.unit}"
+            raise UsageError(f"{entry.name} of {canonical:g} {entry.unit} is not possible ({limits})")
         return self._interpreted(Quantity(analyte, canonical, entry.unit, 0, 0), Assertion.PRESENT, age, sex)
 
     def _read_uncached(self, text: str, age: float | None, sex: str | None) -> tuple[Finding, ...]:

@@ -1,0 +1,1 @@
+"""What agents touch: the record, guideline passages, clinical scores, the hallucination detector."""

@@ -35,6 +35,7 @@ _runs = sa.Table(
     sa.Column("status", sa.String),
     sa.Column("diagnosis", sa.String),
     sa.Column("probability", sa.Float),
+    sa.Column("case_json", sa.String),
 )
 
 _events = sa.Table(
@@ -119,6 +120,18 @@ class RunStore:
                 )
             )
 
+    def keep_case(self, run: str, case: str) -> None:
+        """Keep the case of a run as JSON, so that the run can be resumed."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(_runs).where(_runs.c.id == run).values(case_json=case))
+
+    def case(self, run: str) -> str:
+        """Return the case of a run as JSON."""
+        query = sa.select(_runs.c.case_json).where(_runs.c.id == run)
+        with self._engine.connect() as connection:
+            case = connection.execute(query).scalar_one()
+        return str(case)
+
     def append(self, run: str, events: Sequence[Event]) -> None:
         """Write events of a run in one transaction."""
         rows = [
@@ -134,7 +147,8 @@ class RunStore:
 
     def runs(self, *, limit: int | None = None) -> list[RunRow]:
         """Return runs, the latest first."""
-        query = sa.select(_runs).order_by(_runs.c.started.desc(), _runs.c.id).limit(limit)
+        shown = [column for column in _runs.c if column.name != "case_json"]
+        query = sa.select(*shown).order_by(_runs.c.started.desc(), _runs.c.id).limit(limit)
         with self._engine.connect() as connection:
             return [_row(row) for row in connection.execute(query)]
 

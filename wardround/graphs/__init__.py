@@ -1,0 +1,1 @@
+"""Who speaks when: the LangGraph state machine of a consult. Nothing else knows LangGraph."""

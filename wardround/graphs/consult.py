@@ -1,0 +1,162 @@
+"""What a consult leaves: the decision, the evidence, and everything that led there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from wardround.core.case import Case
+from wardround.core.claim import Claim, Verdict
+from wardround.core.decision import Decision, Triage
+from wardround.core.errors import WardroundError
+from wardround.core.graph import EvidenceGraph
+from wardround.core.uncertainty import Uncertainty
+from wardround.trace import views
+from wardround.trace.events import Event, RecordRead, RunStarted, TriageGiven, UncertaintyMeasured
+
+NOTICE = "Research software, not validated for care. A clinician must check every statement."
+
+
+@dataclass(frozen=True)
+class Consult:
+    """A consult that came to a decision; everything is read off its log."""
+
+    case: Case
+    events: tuple[Event, ...]
+    evidence: EvidenceGraph
+
+    @classmethod
+    def from_events(cls, case: Case, events: Sequence[Event]) -> Consult:
+        """Make a consult of its log."""
+        return cls(case=case, events=tuple(events), evidence=views.evidence_graph(events))
+
+    @cached_property
+    def _started(self) -> RunStarted:
+        return next(e for e in self.events if isinstance(e, RunStarted))
+
+    @property
+    def run(self) -> str:
+        """Id of the run."""
+        return self._started.run
+
+    @property
+    def model(self) -> str:
+        """Spec of the model that was asked."""
+        return self._started.model
+
+    @cached_property
+    def decision(self) -> Decision:
+        """The decision.
+
+        Raises:
+            WardroundError: The run ended before there was one.
+        """
+        decision = views.decision(self.events)
+        if decision is None:
+            raise WardroundError(f"run {self.run} came to no decision; see `wardround runs show {self.run}`")
+        return decision
+
+    @cached_property
+    def triage(self) -> Triage | None:
+        """How the case was sorted."""
+        return next((e.triage for e in self.events if isinstance(e, TriageGiven)), None)
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty | None:
+        """The last measurement of the uncertainty."""
+        measured = [e.uncertainty for e in self.events if isinstance(e, UncertaintyMeasured)]
+        return measured[-1] if measured else None
+
+    @property
+    def claims(self) -> list[tuple[Claim, Verdict | None]]:
+        """Everything that was claimed, with its verdict."""
+        return [(c, self.evidence.verdicts.get(c.id)) for c in self.evidence.claims.values()]
+
+    @property
+    def usage(self) -> views.Usage:
+        """What it cost."""
+        return views.usage(self.events)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What of the case could not be taken in."""
+        return tuple(p for e in self.events if isinstance(e, RecordRead) for p in e.problems)
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Resource types of the record that say nothing to a diagnosis, with their number."""
+        return next((e.skipped for e in self.events if isinstance(e, RecordRead)), {})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        decision = self.decision
+        uncertainty = self.uncertainty
+        usage = self.usage
+        return {
+            "run": self.run,
+            "case": self.case.id,
+            "model": self.model,
+            "notice": NOTICE,
+            "triage": {
+                "urgency": self.triage.urgency.value,
+                "specialties": list(self.triage.specialties),
+                "reasons": list(self.triage.reasons),
+            }
+            if self.triage is not None
+            else None,
+            "decision": {
+                "status": decision.status.value,
+                "diagnosis": {
+                    "id": decision.diagnosis.id,
+                    "name": decision.diagnosis.name,
+                    "icd10": decision.diagnosis.icd10,
+                }
+                if decision.diagnosis is not None
+                else None,
+                "probability": decision.probability,
+                "interval": list(decision.interval) if decision.interval is not None else None,
+                "calibration": decision.calibration,
+                "differential": [h.model_dump() for h in decision.differential.hypotheses],
+                "other": decision.differential.other,
+                "set": list(decision.plausible),
+                "reasons": [r.model_dump(mode="json") for r in decision.reasons],
+                "missing": [m.model_dump(mode="json") for m in decision.missing],
+                "red_flags": [f.model_dump(mode="json") for f in decision.red_flags],
+                "summary": decision.summary,
+            },
+            "claims": [
+                {
+                    "text": claim.text,
+                    "agent": claim.agent,
+                    "verdict": verdict.label.value if verdict is not None else None,
+                    "severity": verdict.severity.value if verdict is not None else None,
+                    "evidence": list(claim.cites),
+                    "reason": verdict.reason if verdict is not None else None,
+                }
+                for claim, verdict in self.claims
+            ],
+            "uncertainty": {
+                "combined": uncertainty.combined,
+                "parts": {part.value: value for part, value in uncertainty.parts.items()},
+            }
+            if uncertainty is not None
+            else None,
+            "evidence": [
+                {"id": s.id, "kind": s.kind.value, "title": s.title, "text": s.text}
+                for s in self.evidence.sources.values()
+            ],
+            "record": {"skipped": self.skipped, "problems": list(self.problems)},
+            "usage": {"calls": usage.calls, "tokens": usage.tokens, "seconds": usage.seconds, "tools": usage.tools},
+        }
+
+    def to_fhir(self) -> dict[str, Any]:
+        """Return the result as a FHIR R4 transaction Bundle, preliminary until a clinician signs.
+
+        Raises:
+            MissingExtra: fhir.resources is not installed.
+        """
+        from wardround.tools.fhir.export import consult_bundle  # fhir.resources is heavy and optional
+
+        return consult_bundle(self.case, self.decision, self.evidence, run=self.run, model=self.model)

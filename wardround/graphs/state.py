@@ -1,0 +1,156 @@
+"""What travels through the state machine: plain JSON, so that it can be checkpointed; never image bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, TypedDict
+
+from wardround.agents.roster import Roster
+from wardround.core.answers import SpecialistAnswer
+from wardround.core.case import Case
+from wardround.core.finding import Finding
+from wardround.core.graph import (
+    ITEM,
+    EvidenceGraph,
+    Item,
+    ReadingItem,
+    SourceItem,
+)
+from wardround.core.source import Source
+from wardround.graphs.intake import chart_of
+from wardround.graphs.settings import ConsultSettings
+from wardround.graphs.uncertainty import Opinion
+from wardround.knowledge.clinician import KnowledgeClinician
+from wardround.models.asking import Asker
+from wardround.tools.fhir.record import Chart, RecordSearch
+from wardround.tools.hallucination.detector import RuleDetector
+from wardround.tools.measure.calculator import ClinicalScores
+from wardround.tools.retrieval.passages import GuidelinePassages
+from wardround.tools.tool import Patient, Tool
+from wardround.trace.events import EvidenceAdded
+from wardround.trace.recorder import Recorder
+
+
+def _extend(old: list[Any], new: list[Any]) -> list[Any]:
+    """Append what is not there yet; a node that runs again after a resume adds nothing."""
+    return old + [value for value in new if value not in old]
+
+
+class State(TypedDict, total=False):
+    """State of a consult."""
+
+    case: dict[str, Any]
+    """With age and sex, once taken in."""
+    read: float
+    items: Annotated[list[dict[str, Any]], _extend]
+    """Sources, readings, claims and verdicts; hypotheses and likelihoods follow from the knowledge."""
+    urgency: str
+    route: list[str]
+    indicators: list[str]
+    opinions: Annotated[list[dict[str, Any]], _extend]
+    round: int
+    """How often more was gathered."""
+    gathered: int
+    """New sources of the last gathering."""
+    searched: list[str]
+    answer: str | None
+    combined: float
+    largest: str | None
+    spent: bool
+    proposal: dict[str, Any]
+    decision: dict[str, Any]
+    person: dict[str, Any] | None
+    """What a person answered."""
+
+
+class Assignment(TypedDict):
+    """What one specialist is sent."""
+
+    specialty: str
+    case: dict[str, Any]
+    items: list[dict[str, Any]]
+    indicators: list[str]
+    round: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the nodes of one consult work with; never part of the state."""
+
+    case: Case
+    clinician: KnowledgeClinician
+    roster: Roster
+    settings: ConsultSettings
+    recorder: Recorder
+    asker: Asker
+
+    @cached_property
+    def chart(self) -> Chart:
+        """The case's record, gone through once."""
+        return chart_of(self.case, self.clinician)
+
+    @cached_property
+    def tools(self) -> dict[str, Tool]:
+        """All tools by name; a specialty may use those that its entry lists."""
+        kb = self.clinician.kb
+        tools: list[Tool] = [GuidelinePassages(kb), ClinicalScores(kb)]
+        if self.case.record is not None:
+            tools.append(RecordSearch(self.chart, self.clinician))
+        return {tool.name: tool for tool in tools}
+
+    def detector(self, case: Case) -> RuleDetector:
+        """The hallucination detector for this patient."""
+        return RuleDetector(self.clinician, age=case.age, sex=case.sex.value if case.sex else None)
+
+    def add(self, items: Iterable[Item]) -> list[dict[str, Any]]:
+        """Record items and return them as they stand in the state."""
+        added = []
+        for item in items:
+            self.recorder.record(EvidenceAdded, item=item)
+            added.append(ITEM.dump_python(item, mode="json"))
+        return added
+
+    def graph(self, case: Case, items: Iterable[dict[str, Any]]) -> EvidenceGraph:
+        """Return the evidence graph of a state, with hypotheses and likelihoods from the knowledge."""
+        stated = EvidenceGraph.from_json(items)
+        return stated.with_items(self.knowledge_items(case, stated))
+
+    def knowledge_items(self, case: Case, graph: EvidenceGraph) -> list[Item]:
+        """Return what the knowledge says of this patient's hypotheses and observations."""
+        kb = self.clinician.kb
+        sex = case.sex.value if case.sex else None
+        return [kb.candidates(case.age, sex), *kb.bearings(graph.readings)]
+
+
+def case_of(state: State | Assignment) -> Case:
+    """Return the case of a state."""
+    return Case.model_validate(state["case"])
+
+
+def opinions_of(state: State) -> list[Opinion]:
+    """Return the opinions of a state."""
+    return [
+        Opinion(
+            agent=row["agent"],
+            rollout=row["rollout"],
+            answer=SpecialistAnswer.model_validate(row["answer"]) if row["answer"] is not None else None,
+        )
+        for row in state.get("opinions", [])
+    ]
+
+
+def patient_of(case: Case, graph: EvidenceGraph) -> Patient:
+    """Return what a tool may know of the patient."""
+    readings = tuple(f for readings in graph.readings.values() for f in readings)
+    return Patient(age=case.age, sex=case.sex.value if case.sex else None, findings=readings)
+
+
+def evidence_items(sources: Iterable[Source], findings: Iterable[Finding]) -> list[Item]:
+    """Return sources and readings as items."""
+    return [
+        *(SourceItem(source=source) for source in sources),
+        *(ReadingItem(finding=finding) for finding in findings),
+    ]
+
