@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -57,10 +58,16 @@ def messages(
         extra,
         f"Task: {task}",
         f"Answer with one JSON object of the shape {schema.__name__}, and nothing else. Its JSON schema:\n"
-        + json.dumps(schema.model_json_schema(), separators=(",", ":")),
+        + schema_text(schema),
     ]
     human = "\n\n".join(part for part in parts if part)
     return [SystemMessage(content=f"{role}\n{RULES}"), HumanMessage(content=human)]
+
+
+@cache
+def schema_text(schema: type[BaseModel]) -> str:
+    """Return a schema as compact JSON."""
+    return json.dumps(schema.model_json_schema(), separators=(",", ":"))
 
 
 def patient_line(case: Case) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import Field
 
@@ -32,7 +33,7 @@ class Claim(Frozen):
     """Code of the finding it states, where it states one."""
     assertion: Assertion = Assertion.PRESENT
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Name made from who said what on which ground."""
         return content_id("clm", self.agent, self.text, sorted(self.cites), self.finding, self.assertion)

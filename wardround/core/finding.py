@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import Field, model_validator
 
@@ -85,7 +86,7 @@ class Finding(Frozen):
         """What it says of this patient now."""
         return _PRESENCE[self.assertion]
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Name made from the content."""
         return content_id("fnd", self.model_dump(mode="json"))

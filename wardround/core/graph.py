@@ -136,7 +136,7 @@ class EvidenceGraph:
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self._items: dict[str, Item] = {}
         for item in items:
-            self._items.setdefault(_item_id(item), item)
+            self._items.setdefault(item_id(item), item)
 
     def with_items(self, items: Iterable[Item]) -> EvidenceGraph:
         """Return a graph that holds these items as well; those it holds already change nothing."""
@@ -414,7 +414,8 @@ class EvidenceGraph:
         return cls(ITEM.validate_python(item) for item in items)
 
 
-def _item_id(item: Item) -> str:
+def item_id(item: Item) -> str:
+    """Name an item by what it says."""
     match item:
         case SourceItem():
             return item.source.id

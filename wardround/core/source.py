@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import Field
 
@@ -65,7 +66,7 @@ class Source(Frozen):
         if self.reliability == 0.0:
             object.__setattr__(self, "reliability", RELIABILITY[self.kind])
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Name made from the document, the place in it and the words."""
         return content_id("src", self.document, self.start, self.title, self.text)

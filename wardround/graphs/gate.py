@@ -155,10 +155,15 @@ def _unexplained(graph: EvidenceGraph, diagnosis: str) -> tuple[float, tuple[str
 def _danger(
     kb: KnowledgeBase, graph: EvidenceGraph, diagnosis: Hypothesis, policy: GatePolicy
 ) -> list[tuple[GateReason, str]]:
-    open_ = [h for h in _dangerous(graph, policy.must_not_miss) if h.id != diagnosis.id]
+    open_ = [h for h in _dangerous(graph, policy.must_not_miss) if not _same_disease(h, diagnosis)]
     return [
         (GateReason.MUST_NOT_MISS, f"{h.name} is not excluded ({h.probability:.0%})") for h in open_[:5]
     ]
+
+
+def _same_disease(a: Hypothesis, b: Hypothesis) -> bool:
+    """Forms of one disease share their ICD-10 category, as the kinds of myocardial infarction do (I21)."""
+    return a.id == b.id or (a.icd10 is not None and a.icd10[:3] == (b.icd10 or "")[:3])
 
 
 def _dangerous(graph: EvidenceGraph, at_least: float) -> list[Hypothesis]:

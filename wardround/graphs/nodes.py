@@ -16,7 +16,7 @@ from wardround.core.decision import Decision, DecisionStatus, GateReason, Reason
 from wardround.core.errors import ToolError
 from wardround.core.finding import Finding
 from wardround.core.frozen import content_id
-from wardround.core.graph import ClaimItem, EvidenceGraph, Item, VerdictItem
+from wardround.core.graph import ClaimItem, EvidenceGraph, Item, SourceItem, VerdictItem
 from wardround.core.source import Source, SourceKind
 from wardround.graphs.gate import Proposal, decide
 from wardround.graphs.intake import record_findings, take_in
@@ -141,12 +141,12 @@ async def specialist(assignment: Assignment, runtime: Runtime[Context]) -> Updat
 
 
 async def _use_tools(
-    context: Context, case: Case, items: list[dict[str, Any]], specialty_id: str
-) -> list[dict[str, Any]]:
+    context: Context, case: Case, items: list[Item], specialty_id: str
+) -> list[Item]:
     specialty = context.roster.find(specialty_id)
     offered = {n: t.purpose for n, t in context.tools.items() if n in specialty.tools}
     used: list[tuple[str, str]] = []
-    added: list[dict[str, Any]] = []
+    added: list[Item] = []
     for _ in range(context.settings.tool_steps if offered else 0):
         if _spent(context):
             break
@@ -157,7 +157,7 @@ async def _use_tools(
         if chosen.value is None or chosen.value.tool is None:
             break
         name, argument = chosen.value.tool, chosen.value.argument
-        graph = EvidenceGraph.from_json([*items, *added])
+        graph = EvidenceGraph([*items, *added])
         added += _call(context, case, graph, specialty_id, name, argument, offered)
         used.append((name, argument))
     return added
@@ -171,7 +171,7 @@ def _call(
     name: str,
     argument: str,
     offered: Iterable[str],
-) -> list[dict[str, Any]]:
+) -> list[Item]:
     """Use a tool; what it brings becomes evidence, and a fault is told to the agent."""
     call = content_id("tool", agent, name, argument, len(graph.items))
     with context.recorder.span(name, SpanKind.TOOL):
@@ -210,7 +210,7 @@ async def verify(state: State, runtime: Runtime[Context]) -> Update:
     with context.recorder.span("verify", SpanKind.NODE):
         if not context.settings.detector:
             return {}
-        graph = EvidenceGraph.from_json(state["items"])
+        graph = EvidenceGraph(state["items"])
         return {"items": context.add(_judged(context, case_of(state), graph, graph.claims.values()))}
 
 
@@ -256,12 +256,12 @@ async def gather(state: State, runtime: Runtime[Context]) -> Update:
             sex=sex,
             limit=_SEARCHED_AT_ONCE,
         )
-        added: list[dict[str, Any]] = []
+        added: list[Item] = []
         if RecordSearch.name in context.tools:
             for s in best:
-                held = graph.with_items(EvidenceGraph.from_json(added).items)
+                held = graph.with_items(added)
                 added += _call(context, case, held, "gather", RecordSearch.name, s.name, context.tools)
-        found = sum(item["item"] == "source" for item in added)
+        found = sum(isinstance(item, SourceItem) for item in added)
         context.recorder.record(
             GatheringChosen,
             round=state["round"] + 1,
@@ -315,7 +315,7 @@ async def gate(state: State, runtime: Runtime[Context]) -> Update:
     context = runtime.context
     with context.recorder.span("gate", SpanKind.NODE):
         case = case_of(state)
-        stated = EvidenceGraph.from_json(state["items"])
+        stated = EvidenceGraph(state["items"])
         known = context.knowledge_items(case, stated)
         context.add(known)
         graph = stated.with_items(known)
@@ -411,8 +411,8 @@ def _graph(context: Context, state: State) -> EvidenceGraph:
     return context.graph(case_of(state), state["items"])
 
 
-def _sources(items: list[dict[str, Any]]) -> list[Source]:
-    return list(EvidenceGraph.from_json(items).sources.values())
+def _sources(items: Iterable[Item]) -> list[Source]:
+    return list(EvidenceGraph(items).sources.values())
 
 
 def _briefing(context: Context, state: State) -> roles.Briefing:

@@ -1,4 +1,4 @@
-"""What travels through the state machine: plain JSON, so that it can be checkpointed; never image bytes."""
+"""What travels through the state machine: frozen values and plain JSON, never image bytes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, TypedDict
 
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
 from wardround.agents.roster import Roster
 from wardround.core.answers import SpecialistAnswer
 from wardround.core.case import Case
-from wardround.core.finding import Finding
+from wardround.core.claim import ClaimKind, Severity, VerdictLabel
+from wardround.core.finding import Assertion, Finding, Laterality
 from wardround.core.graph import (
-    ITEM,
+    ClaimItem,
     EvidenceGraph,
     Item,
     ReadingItem,
     SourceItem,
+    VerdictItem,
 )
-from wardround.core.source import Source
+from wardround.core.source import Source, SourceKind
 from wardround.graphs.intake import chart_of
 from wardround.graphs.settings import ConsultSettings
 from wardround.graphs.uncertainty import Opinion
@@ -38,13 +42,31 @@ def _extend(old: list[Any], new: list[Any]) -> list[Any]:
     return old + [value for value in new if value not in old]
 
 
+def _extend_items(old: list[Item], new: list[Item]) -> list[Item]:
+    return list(EvidenceGraph((*old, *new)).items)
+
+
+_STATE_TYPES: tuple[type, ...] = (
+    SourceItem,
+    ReadingItem,
+    ClaimItem,
+    VerdictItem,
+    SourceKind,
+    Assertion,
+    Laterality,
+    ClaimKind,
+    VerdictLabel,
+    Severity,
+)
+
+
 class State(TypedDict, total=False):
     """State of a consult."""
 
     case: dict[str, Any]
     """With age and sex, once taken in."""
     read: float
-    items: Annotated[list[dict[str, Any]], _extend]
+    items: Annotated[list[Item], _extend_items]
     """Sources, readings, claims and verdicts; hypotheses and likelihoods follow from the knowledge."""
     urgency: str
     route: list[str]
@@ -70,7 +92,7 @@ class Assignment(TypedDict):
 
     specialty: str
     case: dict[str, Any]
-    items: list[dict[str, Any]]
+    items: list[Item]
     indicators: list[str]
     round: int
 
@@ -104,17 +126,16 @@ class Context:
         """The hallucination detector for this patient."""
         return RuleDetector(self.clinician, age=case.age, sex=case.sex.value if case.sex else None)
 
-    def add(self, items: Iterable[Item]) -> list[dict[str, Any]]:
-        """Record items and return them as they stand in the state."""
-        added = []
-        for item in items:
+    def add(self, items: Iterable[Item]) -> list[Item]:
+        """Record items and return them for the state."""
+        added = list(items)
+        for item in added:
             self.recorder.record(EvidenceAdded, item=item)
-            added.append(ITEM.dump_python(item, mode="json"))
         return added
 
-    def graph(self, case: Case, items: Iterable[dict[str, Any]]) -> EvidenceGraph:
+    def graph(self, case: Case, items: Iterable[Item]) -> EvidenceGraph:
         """Return the evidence graph of a state, with hypotheses and likelihoods from the knowledge."""
-        stated = EvidenceGraph.from_json(items)
+        stated = EvidenceGraph(items)
         return stated.with_items(self.knowledge_items(case, stated))
 
     def knowledge_items(self, case: Case, graph: EvidenceGraph) -> list[Item]:
@@ -122,6 +143,11 @@ class Context:
         kb = self.clinician.kb
         sex = case.sex.value if case.sex else None
         return [kb.candidates(case.age, sex), *kb.bearings(graph.readings)]
+
+
+def serializer() -> JsonPlusSerializer:
+    """Return the checkpoints' serializer; it makes no types but those that the state holds."""
+    return JsonPlusSerializer(allowed_msgpack_modules=_STATE_TYPES)
 
 
 def case_of(state: State | Assignment) -> Case:

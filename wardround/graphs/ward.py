@@ -154,6 +154,7 @@ class Ward:
             if self.workspace is not None:
                 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+                from wardround.graphs.state import serializer
                 from wardround.trace.store import RunStore
 
                 store = RunStore(self.workspace)
@@ -161,6 +162,7 @@ class Ward:
                 saver = await stack.enter_async_context(
                     AsyncSqliteSaver.from_conn_string(str(store.checkpoints))
                 )
+                saver.serde = serializer()
                 await saver.setup()
             yield Session(self, compile_flow(saver), store, asyncio.Semaphore(self.concurrency))
 

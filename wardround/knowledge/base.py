@@ -117,23 +117,37 @@ class KnowledgeBase:
 
     def candidates(self, age: float | None, sex: str | None) -> CandidatesItem:
         """Return the hypotheses of a patient of this age and sex as an item of the evidence graph."""
-        prior = self.prior(age, sex)
-        return CandidatesItem(
-            candidates=tuple(
-                Candidate(
-                    id=c.id,
-                    name=c.name,
-                    icd10=c.icd10,
-                    prior=float(p),
-                    must_not_miss=c.must_not_miss,
+        key = (None if age is None else int(age), sex)
+        if key not in self._candidates:
+            self._candidates[key] = CandidatesItem(
+                candidates=tuple(
+                    Candidate(
+                        id=c.id,
+                        name=c.name,
+                        icd10=c.icd10,
+                        prior=float(p),
+                        must_not_miss=c.must_not_miss,
+                    )
+                    for c, p in zip(self.conditions.values(), self.prior(age, sex), strict=True)
                 )
-                for c, p in zip(self.conditions.values(), prior, strict=True)
             )
-        )
+        return self._candidates[key]
+
+    @cached_property
+    def _candidates(self) -> dict[tuple[int | None, str | None], CandidatesItem]:
+        return {}
 
     def bearings(self, codes: Iterable[str]) -> list[BearingItem]:
         """Return what the knowledge says of each known finding code."""
-        return [self._bearing(code) for code in dict.fromkeys(codes) if code in self.findings]
+        known = [code for code in dict.fromkeys(codes) if code in self.findings]
+        for code in known:
+            if code not in self._bearings:
+                self._bearings[code] = self._bearing(code)
+        return [self._bearings[code] for code in known]
+
+    @cached_property
+    def _bearings(self) -> dict[str, BearingItem]:
+        return {}
 
     def _bearing(self, code: str) -> BearingItem:
         entry = self.findings[code]

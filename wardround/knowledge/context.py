@@ -16,14 +16,22 @@ from wardround.core.finding import Assertion
 REACH = 10
 """Words that a trigger reaches at most; lists joined by commas, `or` and `and` extend it."""
 LIST_REACH = 30
+_REACH_BACK = 3
+"""Words that a trigger behind its target reaches back over."""
+_ITEM = 4
+"""Words that an item of a list has at most."""
+_JOINED = re.compile(r"^\s*(?:or|nor|and)\b", re.IGNORECASE)
+_LISTING = re.compile(r"den(?:y|ies|ied|ying)|negative for|neg for|free of|nor|lacks?|absence of", re.IGNORECASE)
+_OR = re.compile(r"^[^.;]{0,60}\b(?:or|nor)\b", re.IGNORECASE)
 
 _BEFORE: dict[Assertion, str] = {
     Assertion.FAMILY: r"""
         family history(?: positive)?(?: of| for)? | fh(?:x)?(?: of| positive for)?
         | (?:(?:his|her|their|my|the|a|pt'?s?|patient'?s?|maternal|paternal|older|younger|twin) )*
           (?:mother|father|mum|mom|dad|brother|sister|aunt|uncle|grandmother|grandfather|grandparent|cousin
-          |sibling|parent|son|daughter|twin|niece|nephew)s?
+          |sibling|parent|twin|niece|nephew)s?
           (?: (?:has|had|have|died|was|is|with|who|also|recently|diagnosed|suffers?|suffered|both)\b| of\b)+
+        | (?:his|her|their) (?:son|daughter)s? (?:has|had|was|is|died)
     """,
     Assertion.HYPOTHETICAL: r"""
         if | should | in case of | in the event of | return (?:if|for|with) | come back (?:if|for|with)
@@ -53,7 +61,7 @@ _BEFORE: dict[Assertion, str] = {
     """,
     Assertion.HISTORICAL: r"""
         history of | h/o | hx of | hx | past history(?: of)? | past medical history(?: of| includes| significant for)?
-        | pmh(?:x)?(?: of| includes)? | previous | previously | prior | past | remote | old | formerly | former
+        | pmh(?:x)?(?: of| includes)? | previous | previously | prior | past | remote | formerly | former
         | childhood | years ago | months ago | last year | in (?:19|20)\d\d | status post | s/p | known
     """,
 }
@@ -74,7 +82,7 @@ _AFTER: dict[Assertion, str] = {
         |resolved|gone|free) | but not (?:found|seen|present|confirmed) | has (?:since )?(?:now )?(?:resolved|settled|gone|subsided|cleared)
         | : ?(?:no|none|nil|neg|negative|absent|not (?:present|seen))\b | denied | none | nil | free\b
         | (?:is|was|are|were) (?:not|n't|never)\b | (?:isn't|wasn't|aren't|weren't)
-        | (?:did|does|do) not (?:occur|exist)
+        | (?:did|does|do) not (?:occur|exist) | (?:grew|showed?|found|revealed) nothing | no growth
     """,
     Assertion.HISTORICAL: r"""
         (?:\d+|several|many|few|two|three|four|five|six|seven|eight|nine|ten|a|some|couple of) (?:years?|months?|decades?) ago | in (?:19|20)\d\d | last (?:year|month|winter|summer|spring|autumn|fall)
@@ -109,7 +117,6 @@ _STOP = r"""
 """
 
 _CLAUSE = re.compile(r"[.;!?]|\s[-–—]\s|:\s(?=\S)|\n")
-_LIST_GAP = re.compile(r"^[\s,/]*(?:(?:or|nor|and|,|/|any|other|significant|the|a|an|of)[\s,/]*)*$", re.IGNORECASE)
 
 
 def _compile(body: str) -> re.Pattern[str]:
@@ -197,45 +204,29 @@ def _reaches(
     stops: Sequence[tuple[int, int]],
     listed: Sequence[tuple[int, int]],
 ) -> bool:
-    if trigger.forward:
-        if trigger.end > start:
-            return False
-        low, high = trigger.end, start
-    else:
-        if trigger.start < end:
-            return False
-        low, high = end, trigger.start
-    if any(low <= s and e <= high + (0 if trigger.forward else 0) for s, e in stops if s >= low):
+    """Whether a trigger's reach gets to the target: no stop between, not too far, no comma that ends it."""
+    low, high = (trigger.end, start) if trigger.forward else (end, trigger.start)
+    if low > high or any(low <= s and e <= high for s, e in stops):
         return False
     between = sentence[low:high]
     words = len(between.split())
-    if trigger.forward:
-        limit = LIST_REACH if _is_list(sentence, low, high, listed) else REACH
-        return words <= limit and not _comma_ends(trigger, sentence, low, high, listed)
-    return words <= 3 and "," not in between
-
-
-def _is_list(sentence: str, low: int, high: int, listed: Sequence[tuple[int, int]]) -> bool:
-    return any(low <= s and e <= high for s, e in listed)
-
-
-def _comma_ends(
-    trigger: _Trigger, sentence: str, low: int, high: int, listed: Sequence[tuple[int, int]]
-) -> bool:
-    """A comma ends a trigger's reach unless what lies between is a list of findings."""
-    if trigger.assertion is Assertion.HYPOTHETICAL:
-        return "," in sentence[low:high] and not _is_list(sentence, low, high, listed)
-    if "," not in sentence[low:high]:
+    if not trigger.forward:
+        return words <= _REACH_BACK and "," not in between
+    in_list = any(low <= s and e <= high for s, e in listed)
+    if words > (LIST_REACH if in_list else REACH):
         return False
-    last = sentence.rindex(",", low, high)
-    tail = sentence[last + 1 : high]
-    if _LIST_GAP.match(tail):
-        return not _list_without_comma_break(sentence, low, last, listed)
-    return len(tail.split()) > 2 or not _list_without_comma_break(sentence, low, last, listed)
+    return "," not in between or _is_list(trigger, sentence, low, high, in_list)
 
 
-def _list_without_comma_break(
-    sentence: str, low: int, last_comma: int, listed: Sequence[tuple[int, int]]
-) -> bool:
-    """Whether something that was found lies before the last comma, which makes it a list."""
-    return any(low <= s and e <= last_comma + 1 for s, e in listed)
+def _is_list(trigger: _Trigger, sentence: str, low: int, high: int, in_list: bool) -> bool:
+    """Whether what stands between a trigger and its target reads as a list and not as a new statement.
+
+    `Denies drugs, flushing, diarrhea` goes on without further ado; after a bare `no`, a known finding
+    must stand in the list, or an `or` follow it.
+    """
+    segments = sentence[low:high].split(",")
+    if any(len(_JOINED.sub("", segment).split()) > _ITEM for segment in segments):
+        return in_list and len(_JOINED.sub("", segments[-1]).split()) <= _ITEM
+    if in_list or _LISTING.search(sentence[trigger.start : trigger.end]):
+        return True
+    return trigger.assertion is Assertion.ABSENT and bool(_OR.match(sentence[high:]))

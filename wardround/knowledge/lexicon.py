@@ -8,18 +8,27 @@ from dataclasses import dataclass
 
 from wardround.knowledge.text import Token, fold, tokens
 
-SMALL_WORDS = frozenset(
-    fold(w)
-    for w in """
-    a an the of in on at to with and his her my their your its is was are were be been being has have had having
-    some any this that there it i he she they from by for very quite rather also which when then all over area
-    region side left right both bilateral bilaterally mild moderate severe marked significant acute slight
-    worsening progressive persistent constant intermittent ongoing new recent increasing intense terrible bad
-    awful occasional episode bout feeling felt feel noted obvious upper lower mildly severely markedly
+FUNCTION_WORDS = frozenset(
+    fold(word)
+    for word in """
+    a an the of in on at to with and his her my their your its our is was are were be been being has have had having
+    some any this that there it i he she they from by for which then so as am me w c x
     """.split()
 )
-"""Words that may stand between the words of a phrase without changing what is meant."""
+"""Words that carry no meaning of their own; a phrase matches without them."""
 
+MODIFIERS = frozenset(
+    fold(word)
+    for word in """
+    very quite rather also all over area region side left right both bilateral bilaterally mild moderate severe marked
+    significant acute slight worsening progressive persistent constant intermittent ongoing new recent increasing
+    intense terrible bad awful occasional episode bout feeling felt feel noted obvious upper lower mildly severely
+    markedly when really just still now again more
+    """.split()
+)
+"""Words that may stand inside a phrase; where the phrase itself has one, it must be there."""
+
+_PASSED_OVER = FUNCTION_WORDS | MODIFIERS
 _WINDOW = 5
 """How many such words may stand between two words of a phrase."""
 
@@ -55,7 +64,7 @@ class Lexicon:
         frequency = Counter(word for phrase in known for word in set(phrase.words))
         self._by_key: dict[str, list[_Phrase]] = defaultdict(list)
         for phrase in sorted(known, key=lambda p: (p.target, p.words)):
-            solid = [w for w in phrase.words if w not in SMALL_WORDS] or list(phrase.words)
+            solid = [w for w in phrase.words if w not in FUNCTION_WORDS] or list(phrase.words)
             self._by_key[min(solid, key=lambda w: (frequency[w], w))].append(phrase)
 
     def find(self, text: Sequence[Token], clause_of: Sequence[int]) -> list[Mention]:
@@ -89,6 +98,10 @@ def _match(phrase: _Phrase, text: Sequence[Token], at: int, clause_of: Sequence[
     return Mention(phrase.target, text[first].start, text[last].end, frozenset(chosen))
 
 
+def _is_passed_over(word: str) -> bool:
+    return word in _PASSED_OVER or word.isdigit()
+
+
 def _match_in_order(
     words: Sequence[str], text: Sequence[Token], at: int, clause_of: Sequence[int]
 ) -> list[int] | None:
@@ -104,10 +117,10 @@ def _match_in_order(
 def _match_any_order(
     words: Sequence[str], text: Sequence[Token], at: int, clause_of: Sequence[int]
 ) -> list[int] | None:
-    solid = [w for w in words if w not in SMALL_WORDS]
+    solid = [w for w in words if w not in FUNCTION_WORDS]
     if len(solid) < 2:
         return None
-    needed = Counter(words if _distinguishes(words) else solid)
+    needed = Counter(solid)
     needed[text[at].word] -= 1
     chosen = [at]
     low = max(0, at - len(words) - _WINDOW)
@@ -119,16 +132,7 @@ def _match_any_order(
     if any(count > 0 for count in needed.values()):
         return None
     inside = range(min(chosen), max(chosen) + 1)
-    if any(text[i].word not in SMALL_WORDS for i in inside if i not in chosen):
+    if any(not _is_passed_over(text[i].word) for i in inside if i not in chosen):
         return None
     return chosen
 
-
-def _distinguishes(words: Sequence[str]) -> bool:
-    """Whether small words carry meaning in this phrase: `left lower quadrant`, `upper`, `severe`."""
-    return any(w in _TELLING for w in words)
-
-
-_TELLING = frozenset(
-    ("left", "right", "upper", "lower", "bilateral", "severe", "acute", "persistent", "progressive", "recent")
-)

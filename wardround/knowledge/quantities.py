@@ -21,6 +21,10 @@ _UNIT = re.compile(r"^\s*(?P<unit>[%°][CFcf]?|[A-Za-zµμ×][\w*^./µμ²\[\]{}
 _PAIR = re.compile(r"(?P<systolic>\d{2,3})\s*/\s*(?P<diastolic>\d{2,3})(?!\s*/|\d)")
 
 
+_FAR = 8.0
+"""How many times beyond its reference range a value is still usual in the ill."""
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A measured value in its analyte's own unit."""
@@ -37,10 +41,20 @@ def number_after(text: str, start: int) -> re.Match[str] | None:
     return _AFTER_NAME.match(text[start:])
 
 
-def quantity_after(text: str, name_start: int, name_end: int, analyte: Analyte) -> Quantity | None:
+def quantity_after(
+    text: str,
+    name_start: int,
+    name_end: int,
+    analyte: Analyte,
+    kb: KnowledgeBase,
+    *,
+    age: float | None,
+    sex: str | None,
+) -> Quantity | None:
     """Return the value that follows an analyte's name, if its unit can be told.
 
-    A unit that is not one of the analyte's, and a number that would be plausible in two units, give nothing.
+    A unit that is not one of the analyte's gives nothing, and so does a bare number that would say
+    different things in two units.
     """
     match = number_after(text, name_end)
     if match is None:
@@ -57,7 +71,7 @@ def quantity_after(text: str, name_start: int, name_end: int, analyte: Analyte) 
         value = convert(number, known, analyte)
         end = number_end + length
     else:
-        guessed = without_unit(number, analyte)
+        guessed = without_unit(number, analyte, age=age, sex=sex, kb=kb)
         if guessed is None:
             return None
         value, end = guessed, number_end
@@ -96,15 +110,34 @@ def convert(value: float, unit: str, analyte: Analyte) -> float:
     return value * factor + offset
 
 
-def without_unit(number: float, analyte: Analyte) -> float | None:
-    """Return what a bare number must mean, or nothing where two units would both be plausible."""
-    readings = {
-        round(number * factor + offset, 9) for factor, offset in [(1.0, 0.0), *_rules(analyte).values()]
+def without_unit(
+    number: float, analyte: Analyte, *, age: float | None, sex: str | None, kb: KnowledgeBase
+) -> float | None:
+    """Return what a bare number must mean, in the analyte's unit.
+
+    Its own unit and those it is written bare in give a reading each. Impossible ones are out; of the others those near the
+    reference range go first. What is left must decide the same findings, or there is no telling.
+    """
+    readings = {round(convert(number, unit, analyte), 9) for unit in (analyte.unit, *analyte.bare)}
+    possible = [value for value in readings if is_plausible(value, analyte)]
+    usual = [value for value in possible if _is_usual(value, analyte, age, sex)]
+    left = usual or possible
+    decided = {
+        tuple((entry.id, said) for entry, said in interpret(value, analyte, kb, age=age, sex=sex))
+        for value in left
     }
-    plausible = [value for value in readings if is_plausible(value, analyte)]
-    if len(plausible) == 1:
-        return plausible[0]
-    return None
+    if len(decided) != 1:
+        return None
+    return number if number in left else min(left)
+
+
+def _is_usual(value: float, analyte: Analyte, age: float | None, sex: str | None) -> bool:
+    limits = reference_range(analyte, age, sex)
+    if limits is None:
+        return True
+    high = limits.high * _FAR if limits.high is not None else float("inf")
+    low = limits.low / _FAR if limits.low is not None else high / _FAR**3
+    return low <= value <= high
 
 
 def is_plausible(value: float, analyte: Analyte) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from wardround.core.errors import UsageError
 from wardround.core.finding import Assertion, Finding, Laterality
 from wardround.knowledge.base import KnowledgeBase
 from wardround.knowledge.context import assertion_of
@@ -34,18 +35,26 @@ _COUNTS = {
     "eight": 8, "nine": 9, "ten": 10, "several": 4, "few": 3, "couple of": 2,
 }  # fmt: skip
 _DAYS = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0, "mo": 30.4, "y": 365.25}
-_AGE = re.compile(
-    r"\b(?P<age>\d{1,3})[\s-]*(?P<unit>years?|yrs?|y|months?|mo|weeks?|wks?|days?)?[\s./-]*(?:old|o|of age)?[\s,]*"
-    r"(?P<sex>female|male|woman|man|girl|boy|lady|gentleman|f|m|baby|infant|child|toddler|schoolboy|schoolgirl)\b",
-    re.IGNORECASE,
+_UNIT = r"(?P<unit>years?|yrs?|yr|months?|mos?|weeks?|wks?|days?)"
+_SEX_WORD = r"(?P<sex>female|male|woman|man|girl|boy|lady|gentleman|schoolboy|schoolgirl)"
+_AGES = (
+    re.compile(rf"(?<![\d./])(?P<age>\d{{1,3}})[\s-]*{_UNIT}[\s-]*(?:old|of age)\b", re.IGNORECASE),
+    re.compile(r"(?<![\d./])(?P<age>\d{1,3})\s?(?:yo|y/o|y\.o\.?)(?![a-z])", re.IGNORECASE),
+    re.compile(r"(?<![\d./])(?P<age>\d{1,3})\s?(?P<sex>[MF])\b(?!/)"),
+    re.compile(rf"(?<![\d./])(?P<age>\d{{1,3}})[\s-]+{_SEX_WORD}\b", re.IGNORECASE),
+    re.compile(
+        r"\b(?:aged?:?|i am|i'm|she is|he is|she's|he's|(?:daughter|son|baby|wife|husband|mother|father|mum|dad) is)"
+        r"\s+(?P<age>\d{1,3})\b(?!\s*(?:%|mm|kg|/|\.\d|bpm|mg|cm|weeks?|days?|months?|hours?|in\b))",
+        re.IGNORECASE,
+    ),
 )
-_AGE_ALONE = re.compile(
-    r"\b(?:aged?|i am|i'm|she is|he is|she's|he's|is)\s+(?P<age>\d{1,3})\b(?!\s*(?:%|mm|kg|/|\.\d|bpm|mg|cm|weeks?\s+pregnant))"
-    r"|\b(?P<age2>\d{1,3})[\s-]*(?P<unit>years?|yrs?|yo|y/o|months?|weeks?)[\s-]*(?:old|of age)?\b(?!\s+(?:ago|history|of (?!age)))",
-    re.IGNORECASE,
-)
-_FEMALE = re.compile(r"\b(?:female|woman|girl|lady|she|her|mrs|ms|miss|mother of|pregnant|daughter|schoolgirl)\b", re.IGNORECASE)
-_MALE = re.compile(r"\b(?:male|man|boy|gentleman|he|his|him|mr|son|schoolboy)\b", re.IGNORECASE)
+_SEX_NEAR = re.compile(rf"\b{_SEX_WORD}\b|(?<=[\s(]){'(?P<letter>[MF])'}\b", re.IGNORECASE)
+_SEX_REACH = 60
+"""Characters behind the age in which a word such as `woman` belongs to it."""
+_FEMALE = re.compile(r"\b(?:female|woman|girl|lady|she|her|hers|mrs|ms|miss|pregnant|daughter)\b", re.IGNORECASE)
+_MALE = re.compile(r"\b(?:male|man|boy|gentleman|he|his|him|mr|son)\b", re.IGNORECASE)
+_FIRST_PERSON = re.compile(r"\b(?:I|I'm|I've|my|me)\b")
+_CHILD = re.compile(r"\b[Mm]y (?:\w+ ){0,2}(?:son|daughter|baby|boy|girl|child|toddler|mother|father|husband|wife|mum|dad)\b")
 _FAMILY_RISK = {"cad_history": "family_history_cad", "prior_vte": "family_history_vte", "cancer_history": "family_history_cancer"}
 
 
@@ -171,13 +180,11 @@ class Reader:
         sex: str | None,
     ) -> list[Finding]:
         name = mention.target.removeprefix("analyte:")
-        assertion = assertion_of(text, mention.start, mention.end, spans)
-        if assertion in (Assertion.ABSENT, Assertion.POSSIBLE):
-            assertion = Assertion.PRESENT
+        assertion = _number_assertion(text, mention, assertion_of(text, mention.start, mention.end, spans))
         if name == "blood_pressure":
             return self._pressure(text, mention, assertion, age, sex)
         analyte = self.kb.analytes[name]
-        quantity = quantity_after(text, mention.start, mention.end, analyte)
+        quantity = quantity_after(text, mention.start, mention.end, analyte, self.kb, age=age, sex=sex)
         return list(self._interpreted(quantity, assertion, age, sex)) if quantity is not None else []
 
     def _pressure(
@@ -225,21 +232,36 @@ def demographics(text: str) -> Demographics:
     >>> demographics("54F with chest pain")
     Demographics(age=54.0, sex='female')
     """
-    head = text[:600]
-    match = _AGE.search(head)
-    age = None
-    sex = None
-    if match is not None:
-        age = _years(match["age"], match["unit"])
-        sex = _sex_of(match["sex"])
-    else:
-        alone = _AGE_ALONE.search(head)
-        if alone is not None:
-            age = _years(alone["age"] or alone["age2"], alone["unit"])
+    found = [m for pattern in _AGES if (m := pattern.search(text)) is not None]
+    first = min(found, key=lambda m: (m.start(), -m.end()), default=None)
+    if first is None:
+        return Demographics(age=None, sex=_by_pronouns(text))
+    given = first.groupdict()
+    age = _years(given["age"], given.get("unit"))
+    sex = _sex_of(given["sex"]) if given.get("sex") else None
     if sex is None:
-        female, male = len(_FEMALE.findall(text)), len(_MALE.findall(text))
-        sex = "female" if female > male else "male" if male > female else None
-    return Demographics(age=age, sex=sex)
+        near = _SEX_NEAR.search(re.split(r"[.;]\s", text[first.end() : first.end() + _SEX_REACH])[0])
+        word = near["sex"] or near["letter"] if near is not None else None
+        sex = _sex_of(word) if word and (len(word) > 1 or word.isupper()) else None
+    return Demographics(age=age, sex=sex or _by_pronouns(text))
+
+
+def _by_pronouns(text: str) -> str | None:
+    """The sex that most pronouns speak of; one who writes of himself leaves it open."""
+    if _FIRST_PERSON.search(text) and not _CHILD.search(text):
+        return None
+    female, male = len(_FEMALE.findall(text)), len(_MALE.findall(text))
+    return "female" if female > male else "male" if male > female else None
+
+
+_EARLIER = re.compile(r"\b(?:previous(?:ly)?|prior|baseline|old|earlier|last|past)\W+(?:\w+\W+){0,2}$", re.IGNORECASE)
+
+
+def _number_assertion(text: str, mention: Mention, said: Assertion) -> Assertion:
+    """A number is there, whatever list of denials it stands in; it is history only if called so right before."""
+    if said is Assertion.HISTORICAL and not _EARLIER.search(text[: mention.start]):
+        return Assertion.PRESENT
+    return Assertion.PRESENT if said in (Assertion.ABSENT, Assertion.POSSIBLE) else said
 
 
 def _years(number: str, unit: str | None) -> float | None:

@@ -102,6 +102,8 @@ class Analyte(_Entry):
     """The UCUM unit in which ranges and thresholds are given."""
     units: dict[str, float | tuple[float, float]] = {}
     """Other spelling or unit -> factor, or (factor, offset): canonical = value * factor + offset."""
+    bare: tuple[str, ...] = ()
+    """Other units that a number without a unit may be in, as people write it."""
     ranges: tuple[ReferenceRange, ...]
     plausible: tuple[float, float]
     """Values outside cannot be real in a living patient: a wrong unit or a slip."""

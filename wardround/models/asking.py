@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -151,6 +152,7 @@ class Asker:
             raise _as_model_error(self.model.spec, error) from error
 
 
+@cache
 def response_format(schema: type[BaseModel]) -> dict[str, Any]:
     """Return the OpenAI `response_format` that holds decoding to a schema."""
     return {

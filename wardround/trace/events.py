@@ -46,7 +46,7 @@ class _Event(Frozen):
     @property
     def id(self) -> str:
         """Name made from what happened, so that a repeat after a resume has the same name."""
-        return content_id("evt", self.model_dump(mode="json", exclude={"seq", "time"}))
+        return content_id("evt", self.model_dump(mode="json", exclude={"seq", "time", "seconds"}))
 
 
 class RunStarted(_Event):

@@ -1,0 +1,1 @@
+"""How well: cases with known answers, scores with intervals, baselines beside them."""

@@ -1,0 +1,92 @@
+"""Figures with their sample size and an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wardround.core.extras import require
+
+Array = npt.NDArray[np.float64]
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, its 95 % interval and how many cases it rests on."""
+
+    value: float | None
+    """Nothing where there is no case."""
+    low: float | None
+    high: float | None
+    n: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON values, rounded to four places."""
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
+
+    def __str__(self) -> str:
+        """Return the figure as a person reads it."""
+        if self.value is None:
+            return "no case"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}], n = {self.n}"
+
+
+def proportion(hits: Sequence[bool]) -> Estimate:
+    """Return a share with its Wilson score interval."""
+    n = len(hits)
+    if n == 0:
+        return Estimate(None, None, None, 0)
+    stats = require("scipy.stats", extra="evals")
+    test = stats.binomtest(int(sum(hits)), n)
+    interval = test.proportion_ci(method="wilson")
+    return Estimate(sum(hits) / n, float(interval.low), float(interval.high), n)
+
+
+def bootstrapped(
+    statistic: Callable[[Array, Array], float], probability: Array, outcome: Array, *, seed: int = 0
+) -> Estimate:
+    """Return a statistic of paired arrays with its percentile bootstrap interval.
+
+    Args:
+        statistic: Of probabilities and outcomes, both of shape (n,).
+        probability: What was stated.
+        outcome: 1 where it was so.
+        seed: Of the resampling.
+    """
+    n = len(outcome)
+    if n == 0:
+        return Estimate(None, None, None, 0)
+    rng = np.random.default_rng(seed)
+    draws = []
+    for _ in range(RESAMPLES):
+        index = rng.integers(n, size=n)
+        value = statistic(probability[index], outcome[index])
+        if np.isfinite(value):
+            draws.append(value)
+    low, high = np.quantile(draws, [0.025, 0.975]) if draws else (np.nan, np.nan)
+    return Estimate(float(statistic(probability, outcome)), float(low), float(high), n)
+
+
+def brier(probability: Array, outcome: Array) -> float:
+    """Return the mean squared difference of stated probability and outcome."""
+    return float(np.mean((probability - outcome) ** 2))
+
+
+def calibration_slope(probability: Array, outcome: Array) -> float:
+    """Return the slope of the logistic regression of the outcome on the stated log-odds.
+
+    1 is right; above 1 the probabilities are too timid, below 1 too bold. NaN where all outcomes agree.
+    """
+    if outcome.min() == outcome.max():
+        return float("nan")
+    linear = require("sklearn.linear_model", extra="evals")
+    clipped = np.clip(probability, 1e-6, 1.0 - 1e-6)
+    log_odds = np.log(clipped / (1.0 - clipped))
+    model = linear.LogisticRegression(C=np.inf).fit(log_odds[:, None], outcome)
+    return float(model.coef_[0, 0])
