@@ -31,9 +31,7 @@ KEPT_FROM = 0.01
 
 def gold(kb: KnowledgeBase, patient: SimulatedPatient) -> GoldAnswer:
     condition = kb.conditions[patient.condition]
-    return GoldAnswer(
-        name=condition.name, conditions=(condition.id,), must_not_miss=condition.must_not_miss
-    )
+    return GoldAnswer(name=condition.name, conditions=(condition.id,), must_not_miss=condition.must_not_miss)
 
 
 def kept(kb: KnowledgeBase, differential: Differential) -> frozenset[str]:
@@ -95,10 +93,8 @@ def main() -> None:
     kb = reference_clinician().kb
     patients = simulate(kb, arguments.patients, seed=arguments.seed)
     started = time.perf_counter()
-    if arguments.through == "inference":
-        outcomes = by_inference(kb, patients)
-    else:
-        outcomes = asyncio.run(by_consult(kb, patients))
+    through_inference = arguments.through == "inference"
+    outcomes = by_inference(kb, patients) if through_inference else asyncio.run(by_consult(kb, patients))
     report: dict[str, Any] = {
         "what": "patients drawn from the same model: shows consistency, not clinical truth",
         "through": arguments.through,

@@ -364,13 +364,23 @@ def test_a_case_comes_from_a_fhir_server() -> None:
         "resourceType": "Bundle",
         "type": "collection",
         "entry": [
-            {"resource": {"resourceType": "Patient", "id": "p1", "gender": "male", "birthDate": "1970-05-01"}},
+            {
+                "resource": {
+                    "resourceType": "Patient",
+                    "id": "p1",
+                    "gender": "male",
+                    "birthDate": "1970-05-01",
+                }
+            },
             {
                 "resource": {
                     "resourceType": "Observation",
                     "id": "k",
                     "status": "final",
-                    "code": {"coding": [{"system": "http://loinc.org", "code": "2823-3"}], "text": "Potassium"},
+                    "code": {
+                        "coding": [{"system": "http://loinc.org", "code": "2823-3"}],
+                        "text": "Potassium",
+                    },
                     "effectiveDateTime": "2026-01-02T08:00:00Z",
                     "valueQuantity": {"value": 7.1, "unit": "mmol/L"},
                 }

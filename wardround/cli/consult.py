@@ -23,11 +23,10 @@ WORKSPACE = typer.Option(
 
 def consult(
     case: Annotated[
-        str, typer.Argument(help="A note (.txt), a JSON case, a FHIR Bundle, `-`; or a folder or .jsonl of them.")
+        str,
+        typer.Argument(help="A note (.txt), a JSON case, a FHIR Bundle, `-`; or a folder or .jsonl of them."),
     ],
-    model: Annotated[
-        str, typer.Option(help="reference, vllm:NAME, openai:NAME or scripted:FILE.")
-    ] = "reference",
+    model: Annotated[str, typer.Option(help="reference, vllm:NAME, openai:NAME or scripted:FILE.")] = "reference",
     base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible server.")] = None,
     workspace: Annotated[Path, WORKSPACE] = Path(".wardround"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -38,9 +37,7 @@ def consult(
     seed: Annotated[int, typer.Option(help="The same case, model and seed give the same run.")] = 0,
     calls: Annotated[int, typer.Option(min=1, help="Model calls that a case may use.")] = 200,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one model call.")] = 120.0,
-    escalate: Annotated[
-        bool, typer.Option("--escalate", help="Ask a person where the gate stays closed.")
-    ] = False,
+    escalate: Annotated[bool, typer.Option("--escalate", help="Ask a person where the gate stays closed.")] = False,
     fhir: Annotated[Path | None, typer.Option(help="Write the result as a FHIR Bundle here as well.")] = None,
 ) -> None:
     """Consult a case: triage, specialists, verification, attending, decision."""

@@ -1,0 +1,1 @@
+"""The vocabulary: cases, findings, claims, evidence, decisions, errors and ports."""

@@ -70,7 +70,7 @@ class BearingItem(Frozen):
     background: float = Field(gt=0.0, lt=1.0)
     present: dict[str, float]
     """P(finding | hypothesis) by hypothesis id."""
-    cited: dict[str, str] = {}
+    cited: dict[str, str] = Field(default_factory=dict)
     """Citation by hypothesis id, for figures that are published and not graded."""
 
 
@@ -280,9 +280,7 @@ class EvidenceGraph:
     def _hypothesis(self, j: int) -> Hypothesis:
         candidate = self.candidates[j]
         probability = float(self.weighed.posterior[j])
-        return Hypothesis(
-            id=candidate.id, name=candidate.name, icd10=candidate.icd10, probability=probability
-        )
+        return Hypothesis(id=candidate.id, name=candidate.name, icd10=candidate.icd10, probability=probability)
 
     def find(self, hypothesis: str) -> Hypothesis:
         """Return a hypothesis by id, name or ICD-10 code.
@@ -321,7 +319,7 @@ class EvidenceGraph:
             presence=Presence.PRESENT if reading > 0 else Presence.ABSENT if reading < 0 else Presence.UNKNOWN,
             llr=float(self.weighed.ratios[i, j]),
             group=bearing.group,
-            sources=tuple(self.sources[f.source] for f in readings if f.source in self.sources),
+            sources=tuple(self.sources[f.source] for f in readings if f.source is not None),
             citation=bearing.cited.get(self.candidates[j].id),
         )
 
@@ -359,11 +357,7 @@ class EvidenceGraph:
         weighed = self.weighed
         score = np.log(self.evidence.prior) + weighed.terms.sum(axis=0)
         without = score[None, :] - weighed.terms
-        return tuple(
-            self.groups[k]
-            for k in range(len(self.groups))
-            if int(without[k].argmax()) != int(score.argmax())
-        )
+        return tuple(self.groups[k] for k in range(len(self.groups)) if int(without[k].argmax()) != int(score.argmax()))
 
     def group_reliability(self, group: str) -> float:
         """Return the best reliability among a group's observations, contradictions counted."""
@@ -383,9 +377,9 @@ class EvidenceGraph:
             if self.evidence.reading[i] > 0 and self.weighed.ratios[i, j] <= 1e-9
         )
 
-    def to_networkx(self) -> nx.MultiDiGraph[str]:
+    def to_networkx(self) -> nx.MultiDiGraph:
         """Return the graph with `kind`, `label` and, on weight edges, `llr`; for drawing and export."""
-        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        graph: nx.MultiDiGraph = nx.MultiDiGraph()
         for source in self.sources.values():
             graph.add_node(source.id, kind="source", label=source.title or source.text)
         for i, bearing in enumerate(self.bearings):

@@ -11,7 +11,7 @@ from wardround.core.errors import CaseError, UsageError
 from wardround.core.finding import Assertion, Finding
 from wardround.core.source import Source, SourceKind
 from wardround.knowledge.clinician import KnowledgeClinician, with_implied
-from wardround.knowledge.reader import demographics
+from wardround.knowledge.demographics import demographics
 from wardround.knowledge.text import sentences
 from wardround.tools.fhir.record import INITIAL, Chart, read_record
 

@@ -104,8 +104,7 @@ class KnowledgeBase:
             ages = _AGES_IF_UNKNOWN if key[0] is None else (key[0],)
             sexes = ("female", "male") if sex is None else (sex,)
             rates = [
-                np.mean([_rate(condition, a, s) for a in ages for s in sexes])
-                for condition in self.conditions.values()
+                np.mean([_rate(condition, a, s) for a in ages for s in sexes]) for condition in self.conditions.values()
             ]
             floored = np.maximum(np.array(rates), 1e-9)
             self._priors[key] = floored / floored.sum() * (1.0 - OTHER_PRIOR)

@@ -82,5 +82,3 @@ def with_implied(kb: KnowledgeBase, findings: Sequence[Finding]) -> list[Finding
 def reference_clinician() -> KnowledgeClinician:
     """Return the clinician of the embedded knowledge, made once per process."""
     return KnowledgeClinician(embedded())
-
-

@@ -52,7 +52,8 @@ _BEFORE: dict[Assertion, str] = {
         | evaluate for | assess for | work ?up for | to look for
     """,
     Assertion.ABSENT: r"""
-        no | not | nor | neither | none | never | without | w/o | denie[sd] | deny | denying | negative for | neg for
+        no | not | nor | neither | none | never | without | w/o | denie[sd] | deny | denying | negative for
+        | neg for
         | free of | free from | absence of | absent | lack(?:s|ed|ing)?(?: of)? | no evidence of | no sign(?:s)? of
         | no history of | no known(?: history of)? | no complaints? of | not have | n't | doesn't | didn't | don't
         | isn't | wasn't | hasn't | haven't | hadn't | aren't | weren't | ruled out | rules out | ruling out
@@ -60,7 +61,8 @@ _BEFORE: dict[Assertion, str] = {
         | unremarkable for | nil | non | resolution of | rather than | instead of
     """,
     Assertion.HISTORICAL: r"""
-        history of | h/o | hx of | hx | past history(?: of)? | past medical history(?: of| includes| significant for)?
+        history of | h/o | hx of | hx | past history(?: of)? | past medical history(?: of| includes
+        | significant for)?
         | pmh(?:x)?(?: of| includes)? | previous | previously | prior | past | remote | formerly | former
         | childhood | years ago | months ago | last year | in (?:19|20)\d\d | status post | s/p | known
     """,
@@ -72,34 +74,42 @@ _AFTER: dict[Assertion, str] = {
     Assertion.HYPOTHETICAL: r"(?:develops?|occurs?|recurs?|worsens?|returns?|arises?) (?:return|call|come|seek|go)"
     r"|prophylaxis|precautions",
     Assertion.POSSIBLE: r"""
-        (?:is |was |are |remains? |seems? )?(?:very |highly )?(?:unlikely|less likely|possible|suspected|likely|probable|questionable|uncertain
+        (?:is |was |are |remains? |seems? )?(?:very |highly )?(?:unlikely|less likely|possible|suspected|likely
+        |probable|questionable|uncertain
         |doubtful) | cannot be (?:ruled out|excluded) | not (?:ruled out|excluded) | (?:versus|vs)\b
         | is (?:being )?considered | to be (?:ruled out|excluded) | in the differential | \?
     """,
     Assertion.ABSENT: r"""
-        (?:is|was|were|are|been|be|has been|have been|now)? ?(?:ruled out|excluded|absent|negative|not (?:seen|present|found|noted
+        (?:is|was|were|are|been|be|has been|have been|now)? ?(?:ruled out|excluded|absent|negative|not (?:seen
+        |present|found|noted
         |detected|identified|demonstrated|evident|felt|heard|elicited|palpable|visible|appreciated|elevated|raised)
-        |resolved|gone|free) | but not (?:found|seen|present|confirmed) | has (?:since )?(?:now )?(?:resolved|settled|gone|subsided|cleared)
+        |resolved|gone|free) | but not (?:found|seen|present|confirmed) | has (?:since )?(?:now )?(?:resolved
+        |settled|gone|subsided|cleared)
         | : ?(?:no|none|nil|neg|negative|absent|not (?:present|seen))\b | denied | none | nil | free\b
         | (?:is|was|are|were) (?:not|n't|never)\b | (?:isn't|wasn't|aren't|weren't)
         | (?:did|does|do) not (?:occur|exist) | (?:grew|showed?|found|revealed) nothing | no growth
     """,
     Assertion.HISTORICAL: r"""
-        (?:\d+|several|many|few|two|three|four|five|six|seven|eight|nine|ten|a|some|couple of) (?:years?|months?|decades?) ago | in (?:19|20)\d\d | last (?:year|month|winter|summer|spring|autumn|fall)
+        (?:\d+|several|many|few|two|three|four|five|six|seven|eight|nine|ten|a|some|couple of) (?:years?|months?
+        |decades?) ago | in (?:19|20)\d\d | last (?:year|month|winter|summer|spring|autumn|fall)
         | as a (?:child|teenager|boy|girl|baby|kid) | in (?:childhood|the past|his youth|her youth|infancy)
         | at (?:the )?age (?:of )?\d+
     """,
 }
 
 _PSEUDO = r"""
-    no (?:significant |interval |real |apparent |further |great )?(?:change|increase|decrease|improvement|worsening|relief|response|progress)(?: in| of| from| to| with| after)?
-    | not only | not just | not (?:relieved|improved|improving|better|helped|settling|settled|responding|controlled|changed|tolerat\w+|sleep\w*|resolv\w+|know)(?: by| with| after| in)?
+    no (?:significant |interval |real |apparent |further |great )?(?:change|increase|decrease|improvement|worsening
+    |relief|response|progress)(?: in| of| from| to| with| after)?
+    | not only | not just | not (?:relieved|improved|improving|better|helped|settling|settled|responding|controlled
+    |changed|tolerat\w+|sleep\w*|resolv\w+|know)(?: by| with| after| in)?
     | without (?:change|improvement|relief|difficulty breathing through) | no (?:better|worse|longer tolerat\w+)
     | gram negative | not (?:sure|certain|clear) | doesn't (?:help|go away|improve|settle) | don't know (?:why|what)
     | no (?:one|doubt|matter|idea) | nothing (?:helps|relieves) | has not (?:improved|resolved|settled|helped|gone)
     | (?:did|does|do|didn't|doesn't|don't)(?: not)? (?:help|improve|relieve|settle|respond|touch|ease|work)
-    | can(?:no|')t (?:sleep|walk|stand|keep|eat|hold|breathe|catch|pass|see|move|bear|stop|lie|work|swallow|open|feel|lift|raise|weight)
-    | unable to | no longer able | not able to | not been able to | not (?:breathing|eating|drinking|walking|sleeping|passing)
+    | can(?:no|')t (?:sleep|walk|stand|keep|eat|hold|breathe|catch|pass|see|move|bear|stop|lie|work|swallow|open
+    |feel|lift|raise|weight)
+    | unable to | no longer able | not able to | not been able to | not (?:breathing|eating|drinking|walking
+    |sleeping|passing)
     | negative pressure | old (?:man|woman|male|female|boy|girl|lady|gentleman)|years? old
     | not taking | stopped taking | not fully | not vaccinated | if anything | what if | as if | even if
     | known (?:to have|case of|for|with)? | likely to
@@ -110,7 +120,9 @@ _STOP = r"""
     | still | now | whereas | while | presents? with | presented with | presenting with | complains? of | c/o
     | reports? | reporting | reported | admits? | endorses? | endorsing | describes? | notes? that
     | because | therefore | due to | secondary to | which | who | whose | since when | until
-    | (?:he|she|they|it|patient|pt|i|we|there) (?:has|have|had|is|was|are|were|does|did|reports?|feels?|felt|also|now|then|became|developed|noticed|started|looks?|looked|appears?|appeared|admits?|says?|said|takes?|took|smokes?|drinks?|lives?|works?|can|could)
+    | (?:he|she|they|it|patient|pt|i|we|there) (?:has|have|had|is|was|are|were|does|did|reports?|feels?|felt|also
+    |now|then|became|developed|noticed|started|looks?|looked|appears?|appeared|admits?|says?|said|takes?|took
+    |smokes?|drinks?|lives?|works?|can|could)
     | and (?:has|have|had|is|was|reports?|now|then|feels?|complains?|developed|a |an |the |her |his |my )
     | on examination | on exam | o/e | examination | exam | ecg | ekg | cxr | ct | mri | us | labs? | bp | hr | temp
     | shows? | showed | revealed | reveals | demonstrates?
@@ -176,9 +188,7 @@ def _inside_wider(trigger: _Trigger, others: Sequence[_Trigger]) -> bool:
     )
 
 
-def assertion_of(
-    sentence: str, start: int, end: int, listed: Sequence[tuple[int, int]] = ()
-) -> Assertion:
+def assertion_of(sentence: str, start: int, end: int, listed: Sequence[tuple[int, int]] = ()) -> Assertion:
     """Return how a sentence speaks of the words at start to end.
 
     Args:

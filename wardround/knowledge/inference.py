@@ -169,5 +169,3 @@ def suggest(
         for i in best
         if gain[i] > 1e-6
     ]
-
-

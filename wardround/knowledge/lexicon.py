@@ -8,24 +8,21 @@ from dataclasses import dataclass
 
 from wardround.knowledge.text import Token, fold, tokens
 
-FUNCTION_WORDS = frozenset(
-    fold(word)
-    for word in """
+_FUNCTION = """
     a an the of in on at to with and his her my their your its our is was are were be been being has have had having
     some any this that there it i he she they from by for which then so as am me w c x
-    """.split()
-)
-"""Words that carry no meaning of their own; a phrase matches without them."""
-
-MODIFIERS = frozenset(
-    fold(word)
-    for word in """
+"""
+_MODIFYING = """
     very quite rather also all over area region side left right both bilateral bilaterally mild moderate severe marked
     significant acute slight worsening progressive persistent constant intermittent ongoing new recent increasing
     intense terrible bad awful occasional episode bout feeling felt feel noted obvious upper lower mildly severely
     markedly when really just still now again more
-    """.split()
-)
+"""
+
+FUNCTION_WORDS = frozenset(fold(word) for word in _FUNCTION.split())
+"""Words that carry no meaning of their own; a phrase matches without them."""
+
+MODIFIERS = frozenset(fold(word) for word in _MODIFYING.split())
 """Words that may stand inside a phrase; where the phrase itself has one, it must be there."""
 
 _PASSED_OVER = FUNCTION_WORDS | MODIFIERS
@@ -82,9 +79,7 @@ class Lexicon:
         ]
         unique = {(m.target, m.words): m for m in found}
         kept = [
-            m
-            for m in unique.values()
-            if not any(m.words < other.words for other in unique.values() if other is not m)
+            m for m in unique.values() if not any(m.words < other.words for other in unique.values() if other is not m)
         ]
         return sorted(kept, key=lambda m: (m.start, m.target))
 
@@ -102,9 +97,7 @@ def _is_passed_over(word: str) -> bool:
     return word in _PASSED_OVER or word.isdigit()
 
 
-def _match_in_order(
-    words: Sequence[str], text: Sequence[Token], at: int, clause_of: Sequence[int]
-) -> list[int] | None:
+def _match_in_order(words: Sequence[str], text: Sequence[Token], at: int, clause_of: Sequence[int]) -> list[int] | None:
     key = words.index(text[at].word)
     first = at - key
     if first < 0 or first + len(words) > len(text):
@@ -135,4 +128,3 @@ def _match_any_order(
     if any(not _is_passed_over(text[i].word) for i in inside if i not in chosen):
         return None
     return chosen
-

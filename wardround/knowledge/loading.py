@@ -42,7 +42,7 @@ def load(folder: Traversable) -> KnowledgeBase:
     presentation_files = _files(folder / "presentations", PresentationFile, faults)
     if faults:
         raise KnowledgeError(faults)
-    files = [*finding_files.values(), *presentation_files.values()]
+    files: list[FindingFile | PresentationFile] = [*finding_files.values(), *presentation_files.values()]
     findings = [entry for file in files for entry in file.findings]
     analytes = [analyte for file in finding_files.values() for analyte in file.analytes]
     conditions = [entry for file in presentation_files.values() for entry in file.conditions]

@@ -17,7 +17,9 @@ _AFTER_NAME = re.compile(
     r"[:=~≈(<>]*\s*" + _NUMBER,
     re.IGNORECASE,
 )
-_UNIT = re.compile(r"^\s*(?P<unit>[%°][CFcf]?|[A-Za-zµμ×][\w*^./µμ²\[\]{}]*(?:\s?/\s?[A-Za-zµμ\d][\w*^./µμ²]*)?|/[A-Za-zµμ][\w^]*|x\s?10\^?\d\s?/\s?[A-Za-zµμ]+)")
+_UNIT = re.compile(
+    r"^\s*(?P<unit>[%°][CFcf]?|[A-Za-zµμ×][\w*^./µμ²\[\]{}]*(?:\s?/\s?[A-Za-zµμ\d][\w*^./µμ²]*)?|/[A-Za-zµμ][\w^]*|x\s?10\^?\d\s?/\s?[A-Za-zµμ]+)"
+)
 _PAIR = re.compile(r"(?P<systolic>\d{2,3})\s*/\s*(?P<diastolic>\d{2,3})(?!\s*/|\d)")
 
 
@@ -115,16 +117,16 @@ def without_unit(
 ) -> float | None:
     """Return what a bare number must mean, in the analyte's unit.
 
-    Its own unit and those it is written bare in give a reading each. Impossible ones are out; of the others those near the
-    reference range go first. What is left must decide the same findings, or there is no telling.
+    Its own unit and those it is written bare in give a reading each. Impossible ones are out; of the
+    others those near the reference range go first. What is left must decide the same findings, or there
+    is no telling.
     """
     readings = {round(convert(number, unit, analyte), 9) for unit in (analyte.unit, *analyte.bare)}
     possible = [value for value in readings if is_plausible(value, analyte)]
     usual = [value for value in possible if _is_usual(value, analyte, age, sex)]
     left = usual or possible
     decided = {
-        tuple((entry.id, said) for entry, said in interpret(value, analyte, kb, age=age, sex=sex))
-        for value in left
+        tuple((entry.id, said) for entry, said in interpret(value, analyte, kb, age=age, sex=sex)) for value in left
     }
     if len(decided) != 1:
         return None

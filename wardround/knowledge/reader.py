@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from wardround.core.errors import UsageError
@@ -29,41 +28,19 @@ _DURATION = re.compile(
     r"[\s-]?(?P<unit>minute|min|hour|hr|h|day|d|week|wk|w|month|mo|year|yr|y)s?\b(?!\s*(?:old|of age)|-old)",
     re.IGNORECASE,
 )
-_DURATION_CUE = re.compile(r"\b(?:for|x|since|over|past|last|history of|hx of|duration|ago|now)\b|\bday|\bweek", re.IGNORECASE)
+_DURATION_CUE = re.compile(
+    r"\b(?:for|x|since|over|past|last|history of|hx of|duration|ago|now)\b|\bday|\bweek", re.IGNORECASE
+)
 _COUNTS = {
     "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
     "eight": 8, "nine": 9, "ten": 10, "several": 4, "few": 3, "couple of": 2,
 }  # fmt: skip
 _DAYS = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0, "mo": 30.4, "y": 365.25}
-_UNIT = r"(?P<unit>years?|yrs?|yr|months?|mos?|weeks?|wks?|days?)"
-_SEX_WORD = r"(?P<sex>female|male|woman|man|girl|boy|lady|gentleman|schoolboy|schoolgirl)"
-_AGES = (
-    re.compile(rf"(?<![\d./])(?P<age>\d{{1,3}})[\s-]*{_UNIT}[\s-]*(?:old|of age)\b", re.IGNORECASE),
-    re.compile(r"(?<![\d./])(?P<age>\d{1,3})\s?(?:yo|y/o|y\.o\.?)(?![a-z])", re.IGNORECASE),
-    re.compile(r"(?<![\d./])(?P<age>\d{1,3})\s?(?P<sex>[MF])\b(?!/)"),
-    re.compile(rf"(?<![\d./])(?P<age>\d{{1,3}})[\s-]+{_SEX_WORD}\b", re.IGNORECASE),
-    re.compile(
-        r"\b(?:aged?:?|i am|i'm|she is|he is|she's|he's|(?:daughter|son|baby|wife|husband|mother|father|mum|dad) is)"
-        r"\s+(?P<age>\d{1,3})\b(?!\s*(?:%|mm|kg|/|\.\d|bpm|mg|cm|weeks?|days?|months?|hours?|in\b))",
-        re.IGNORECASE,
-    ),
-)
-_SEX_NEAR = re.compile(rf"\b{_SEX_WORD}\b|(?<=[\s(]){'(?P<letter>[MF])'}\b", re.IGNORECASE)
-_SEX_REACH = 60
-"""Characters behind the age in which a word such as `woman` belongs to it."""
-_FEMALE = re.compile(r"\b(?:female|woman|girl|lady|she|her|hers|mrs|ms|miss|pregnant|daughter)\b", re.IGNORECASE)
-_MALE = re.compile(r"\b(?:male|man|boy|gentleman|he|his|him|mr|son)\b", re.IGNORECASE)
-_FIRST_PERSON = re.compile(r"\b(?:I|I'm|I've|my|me)\b")
-_CHILD = re.compile(r"\b[Mm]y (?:\w+ ){0,2}(?:son|daughter|baby|boy|girl|child|toddler|mother|father|husband|wife|mum|dad)\b")
-_FAMILY_RISK = {"cad_history": "family_history_cad", "prior_vte": "family_history_vte", "cancer_history": "family_history_cancer"}
-
-
-@dataclass(frozen=True)
-class Demographics:
-    """Age in years and sex, as a text gives them."""
-
-    age: float | None
-    sex: str | None
+_FAMILY_RISK = {
+    "cad_history": "family_history_cad",
+    "prior_vte": "family_history_vte",
+    "cancer_history": "family_history_cancer",
+}
 
 
 class Reader:
@@ -74,11 +51,7 @@ class Reader:
         self._lexicon = Lexicon(
             [
                 *((e.id, phrase) for e in kb.findings.values() for phrase in (e.name, *e.synonyms)),
-                *(
-                    (f"analyte:{a.id}", phrase)
-                    for a in kb.analytes.values()
-                    for phrase in (a.name, *a.synonyms)
-                ),
+                *((f"analyte:{a.id}", phrase) for a in kb.analytes.values() for phrase in (a.name, *a.synonyms)),
                 ("analyte:blood_pressure", "bp"),
                 ("analyte:blood_pressure", "blood pressure"),
             ]
@@ -97,9 +70,7 @@ class Reader:
             sex: `female` or `male`, for reference ranges.
         """
         return tuple(
-            finding.model_copy(
-                update={"span": (sentence.start + finding.span[0], sentence.start + finding.span[1])}
-            )
+            finding.model_copy(update={"span": (sentence.start + finding.span[0], sentence.start + finding.span[1])})
             for sentence in sentences(text)
             for finding in self._read(sentence.text, age, sex)
             if finding.span is not None
@@ -224,36 +195,6 @@ class Reader:
         return tuple(findings)
 
 
-def demographics(text: str) -> Demographics:
-    """Return the age and sex that a text gives its patient.
-
-    >>> demographics("A 7-month-old boy with a barking cough")
-    Demographics(age=0.58, sex='male')
-    >>> demographics("54F with chest pain")
-    Demographics(age=54.0, sex='female')
-    """
-    found = [m for pattern in _AGES if (m := pattern.search(text)) is not None]
-    first = min(found, key=lambda m: (m.start(), -m.end()), default=None)
-    if first is None:
-        return Demographics(age=None, sex=_by_pronouns(text))
-    given = first.groupdict()
-    age = _years(given["age"], given.get("unit"))
-    sex = _sex_of(given["sex"]) if given.get("sex") else None
-    if sex is None:
-        near = _SEX_NEAR.search(re.split(r"[.;]\s", text[first.end() : first.end() + _SEX_REACH])[0])
-        word = near["sex"] or near["letter"] if near is not None else None
-        sex = _sex_of(word) if word and (len(word) > 1 or word.isupper()) else None
-    return Demographics(age=age, sex=sex or _by_pronouns(text))
-
-
-def _by_pronouns(text: str) -> str | None:
-    """The sex that most pronouns speak of; one who writes of himself leaves it open."""
-    if _FIRST_PERSON.search(text) and not _CHILD.search(text):
-        return None
-    female, male = len(_FEMALE.findall(text)), len(_MALE.findall(text))
-    return "female" if female > male else "male" if male > female else None
-
-
 _EARLIER = re.compile(r"\b(?:previous(?:ly)?|prior|baseline|old|earlier|last|past)\W+(?:\w+\W+){0,2}$", re.IGNORECASE)
 
 
@@ -262,21 +203,6 @@ def _number_assertion(text: str, mention: Mention, said: Assertion) -> Assertion
     if said is Assertion.HISTORICAL and not _EARLIER.search(text[: mention.start]):
         return Assertion.PRESENT
     return Assertion.PRESENT if said in (Assertion.ABSENT, Assertion.POSSIBLE) else said
-
-
-def _years(number: str, unit: str | None) -> float | None:
-    per_year = {"mo": 12.0, "w": 52.18, "d": 365.25}
-    key = (unit or "y").lower()
-    short = "mo" if key.startswith("mo") else key[0]
-    years = float(number) / per_year.get(short, 1.0)
-    return round(years, 2) if years <= 120 else None
-
-
-def _sex_of(word: str) -> str | None:
-    folded = word.lower()
-    if folded in ("female", "woman", "girl", "lady", "f", "schoolgirl"):
-        return "female"
-    return "male" if folded in ("male", "man", "boy", "gentleman", "m", "schoolboy") else None
 
 
 def _clauses(text: str, words: Sequence[Token]) -> list[int]:
@@ -315,5 +241,3 @@ def _without_shadowed(found: Sequence[Finding]) -> list[Finding]:
     """Drop what a number contradicts in the same breath: `fever 37.0` is decided by the number."""
     measured = {f.code for f in found if f.value is not None}
     return [f for f in found if f.value is not None or f.code not in measured]
-
-

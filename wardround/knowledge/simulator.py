@@ -43,8 +43,8 @@ def simulate(kb: KnowledgeBase, count: int, *, seed: int) -> list[SimulatedPatie
 
     Age and sex come first (uniform over 0 to 90 years), then the condition from its prior at that age
     and sex, then every finding from P(finding | condition), then the complaints: present findings that the
-    condition bears on, the least common first, and last what of the complaints' work-up the chart holds. What is recorded
-    depends on the complaints alone, never on the condition.
+    condition bears on, the least common first, and last what of the complaints' work-up the chart holds.
+    What is recorded depends on the complaints alone, never on the condition.
 
     Args:
         kb: The knowledge.
@@ -56,9 +56,7 @@ def simulate(kb: KnowledgeBase, count: int, *, seed: int) -> list[SimulatedPatie
     return [_draw(kb, workup, rng) for _ in range(count)]
 
 
-def _draw(
-    kb: KnowledgeBase, workup: dict[str, tuple[str, ...]], rng: np.random.Generator
-) -> SimulatedPatient:
+def _draw(kb: KnowledgeBase, workup: dict[str, tuple[str, ...]], rng: np.random.Generator) -> SimulatedPatient:
     age = float(rng.integers(0, 91))
     sex = "female" if rng.random() < 0.5 else "male"
     prior = kb.prior(age, sex)
@@ -126,15 +124,8 @@ def _workup(kb: KnowledgeBase, presentation: str) -> tuple[str, ...]:
     return tuple(sorted(codes))
 
 
-def _joint_workup(
-    kb: KnowledgeBase, workup: dict[str, tuple[str, ...]], complaints: Sequence[str]
-) -> tuple[str, ...]:
-    codes = {
-        code
-        for p in kb.presentations.values()
-        if set(complaints) & set(p.complaints)
-        for code in workup[p.id]
-    }
+def _joint_workup(kb: KnowledgeBase, workup: dict[str, tuple[str, ...]], complaints: Sequence[str]) -> tuple[str, ...]:
+    codes = {code for p in kb.presentations.values() if set(complaints) & set(p.complaints) for code in workup[p.id]}
     return tuple(sorted(codes))
 
 

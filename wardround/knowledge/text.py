@@ -15,7 +15,9 @@ _ABBREVIATION = re.compile(
     r"|min|mins|sec|dx|tx|rx|fig|etc|a\.m|p\.m|[a-z])\.$",
     re.IGNORECASE,
 )
-_BOUNDARY = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])|\n\s*\n|\n(?=\s*(?:[-*•]|[A-Z][A-Za-z /]{1,30}:))|(?<=[.!?;:])\n+|\n")
+_BOUNDARY = re.compile(
+    r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])|\n\s*\n|\n(?=\s*(?:[-*•]|[A-Z][A-Za-z /]{1,30}:))|(?<=[.!?;:])\n+|\n"
+)
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,7 @@ class Asker:
                 return Answered(parse_answer(text, schema))
             except Unreadable as error:
                 fault = str(error)
-            self.recorder.record(
-                AnswerRefused, call=call, agent=agent, fault=fault, final=attempt == REPAIRS
-            )
+            self.recorder.record(AnswerRefused, call=call, agent=agent, fault=fault, final=attempt == REPAIRS)
             repair = f"That could not be used: {fault}. Answer again with one JSON object and nothing else."
             conversation += [AIMessage(content=text[:4000]), HumanMessage(content=repair)]
         return Answered(None, fault)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
@@ -175,7 +175,7 @@ def _triage(chart: _Chart) -> TriageAnswer:
     emergent = sum(h.probability for h, f in known if f.urgency == "emergent")
     urgent = sum(h.probability for h, f in known if f.urgency == "urgent")
     danger = [h for h, f in known if f.must_not_miss and h.probability >= 0.05]
-    urgency = (
+    urgency: Literal["emergent", "urgent", "routine"] = (
         "emergent" if emergent >= 0.3 else "urgent" if emergent >= 0.05 or emergent + urgent >= 0.4 else "routine"
     )
     offered = [m["name"] for m in chart.listed("Specialties")]
@@ -199,9 +199,7 @@ def _triage(chart: _Chart) -> TriageAnswer:
 def _plan(chart: _Chart) -> PlanAnswer:
     best = chart.clinician.informative(chart.weighted, age=chart.age, sex=chart.sex, limit=6)
     return PlanAnswer(
-        indicators=[
-            PlannedIndicator(indicator=s.name, why=f"{s.gain:.2f} bits expected, by {s.how}") for s in best
-        ]
+        indicators=[PlannedIndicator(indicator=s.name, why=f"{s.gain:.2f} bits expected, by {s.how}") for s in best]
     )
 
 

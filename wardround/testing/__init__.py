@@ -1,4 +1,4 @@
-"""What users need to test their own workflows: scripted and delayed models, a fixed clock, a FHIR server from a file."""
+"""What users need to test their own workflows: scripted and delayed models, a fixed clock, a FHIR server."""
 
 from wardround.models.scripted import ScriptedAnswer, ScriptedChatModel
 from wardround.testing.clock import FixedClock

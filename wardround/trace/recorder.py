@@ -66,9 +66,7 @@ class Recorder:
     def record(self, kind: Callable[..., E], /, **fields: Any) -> E:
         """Record an event of a kind with its fields, and return it."""
         with self._lock:
-            event: Any = kind(
-                run=self.run, seq=len(self.events), time=self.clock.now(), span=_span.get(), **fields
-            )
+            event: Any = kind(run=self.run, seq=len(self.events), time=self.clock.now(), span=_span.get(), **fields)
             self.events.append(event)
             for sink in self._sinks:
                 sink(event)

@@ -134,9 +134,7 @@ class RunStore:
 
     def append(self, run: str, events: Sequence[Event]) -> None:
         """Write events of a run in one transaction."""
-        rows = [
-            {"run": run, "seq": e.seq, "event": e.event, "body": EVENT.dump_json(e).decode()} for e in events
-        ]
+        rows = [{"run": run, "seq": e.seq, "event": e.event, "body": EVENT.dump_json(e).decode()} for e in events]
         with self._engine.begin() as connection:
             if rows:
                 connection.execute(sa.insert(_events), rows)
