@@ -72,8 +72,7 @@ class Case(Frozen):
     def is_empty(self) -> bool:
         """Whether it says nothing at all about the patient."""
         words = (self.complaint or "").strip() + (self.narrative or "").strip()
-        has_record = self.record is not None and bool(self.record.resources)
-        return not (words or self.findings or self.images or has_record)
+        return not (words or self.findings or self.images or self.record is not None)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Case:

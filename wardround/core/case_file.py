@@ -9,8 +9,8 @@ from typing import Any
 
 from wardround.core.errors import CaseError
 
-MAX_BYTES = 5_000_000
-"""A note or record above this is no single case: the longest real charts stay far below."""
+MAX_BYTES = {True: 100_000_000, False: 2_000_000}
+"""A record (true) or a note (false) above this is no single case; real ones stay far below."""
 
 _SUFFIXES = "write a .txt note, a .json case or a FHIR Bundle"
 
@@ -25,9 +25,11 @@ def read_fields(path: Path) -> dict[str, Any]:
         what = "is a folder" if path.is_dir() else "no such file"
         raise CaseError(what, where=str(path), mend="give the path of a case file")
     size = path.stat().st_size
-    if size > MAX_BYTES:
+    is_json = path.suffix.lower() == ".json"
+    if size > MAX_BYTES[is_json]:
+        kind = "record" if is_json else "note"
         raise CaseError(
-            f"{size / 1e6:.1f} MB is more than the {MAX_BYTES / 1e6:g} MB a single case may have",
+            f"{size / 1e6:.1f} MB is more than the {MAX_BYTES[is_json] / 1e6:g} MB that a {kind} may have",
             where=str(path),
             mend="cut it to the encounter in question",
         )
@@ -39,7 +41,7 @@ def read_fields(path: Path) -> dict[str, Any]:
             where=str(path),
             mend="write a .txt note, a .json case or a FHIR Bundle in UTF-8",
         ) from error
-    return parse_fields(text, where=str(path), is_json=path.suffix.lower() == ".json")
+    return parse_fields(text, where=str(path), is_json=is_json)
 
 
 def parse_fields(text: str, *, where: str, is_json: bool = False) -> dict[str, Any]:
