@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from wardround.core.case_file import fields_from_bundle, parse_fields, read_fields
 from wardround.core.errors import CaseError
 from wardround.core.finding import Finding
-from wardround.core.frozen import Frozen, content_id
+from wardround.core.frozen import Frozen, Moment, content_id
 from wardround.core.ports import FhirServer
 
 
@@ -58,14 +58,17 @@ class Case(Frozen):
     """What is already coded."""
     images: tuple[ImageRef, ...] = ()
     record: Record | None = None
-    time: datetime | None = None
+    time: Moment | None = None
     """When the patient is seen; what lies long before it is history."""
 
     @model_validator(mode="after")
     def _named_by_content(self) -> Case:
+        try:
+            content = self.model_dump_json(exclude={"id": True, "record": {"origin"}})
+        except ValueError as error:
+            raise ValueError("it is nested too deeply, or its text is not Unicode") from error
         if not self.id:
-            content = self.model_dump(mode="json", exclude={"id"})
-            object.__setattr__(self, "id", content_id("case", content))
+            object.__setattr__(self, "id", content_id("case", json.loads(content)))
         return self
 
     @property

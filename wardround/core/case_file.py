@@ -21,20 +21,15 @@ def read_fields(path: Path) -> dict[str, Any]:
     Raises:
         CaseError: The file is missing, empty, too large, broken or holds something else.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "no such file"
-        raise CaseError(what, where=str(path), mend="give the path of a case file")
-    size = path.stat().st_size
     is_json = path.suffix.lower() == ".json"
-    if size > MAX_BYTES[is_json]:
-        kind = "record" if is_json else "note"
-        raise CaseError(
-            f"{size / 1e6:.1f} MB is more than the {MAX_BYTES[is_json] / 1e6:g} MB that a {kind} may have",
-            where=str(path),
-            mend="cut it to the encounter in question",
-        )
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        data = _content(path, is_json=is_json)
+    except OSError as error:
+        raise CaseError(
+            f"cannot be read ({error.strerror})", where=str(path)[:80], mend="give the path of a case file"
+        ) from error
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CaseError(
             f"byte {error.start} is not UTF-8 text",
@@ -42,6 +37,21 @@ def read_fields(path: Path) -> dict[str, Any]:
             mend="write a .txt note, a .json case or a FHIR Bundle in UTF-8",
         ) from error
     return parse_fields(text, where=str(path), is_json=is_json)
+
+
+def _content(path: Path, *, is_json: bool) -> bytes:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise CaseError(what, where=str(path), mend="give the path of a case file")
+    size = path.stat().st_size
+    if size > MAX_BYTES[is_json]:
+        kind = "record" if is_json else "note"
+        raise CaseError(
+            f"{size / 1e6:.1f} MB is more than the {MAX_BYTES[is_json] / 1e6:g} MB that a {kind} may have",
+            where=str(path),
+            mend="cut it to the encounter in question",
+        )
+    return path.read_bytes()
 
 
 def parse_fields(text: str, *, where: str, is_json: bool = False) -> dict[str, Any]:
@@ -55,6 +65,7 @@ def parse_fields(text: str, *, where: str, is_json: bool = False) -> dict[str, A
     Raises:
         CaseError: It is empty, broken JSON, or JSON of another kind.
     """
+    text = text.removeprefix("\ufeff")
     if not text.strip():
         raise CaseError("it is empty", where=where, mend="write at least the complaint")
     if is_json or text.lstrip().startswith("{"):
@@ -72,7 +83,7 @@ def fields_from_bundle(bundle: dict[str, Any], *, where: str) -> dict[str, Any]:
     """
     if bundle.get("resourceType") != "Bundle":
         raise CaseError(
-            f"a {bundle.get('resourceType')} alone is not a patient's record",
+            f"{bundle.get('resourceType') or 'JSON without resourceType'} alone is not a patient's record",
             where=where,
             mend="wrap it in a Bundle with its Patient",
         )
@@ -86,7 +97,7 @@ def fields_from_bundle(bundle: dict[str, Any], *, where: str) -> dict[str, Any]:
     patient = patients[0] if len(patients) == 1 else {}
     gender = patient.get("gender")
     return {
-        "id": str(patient.get("id", "")),
+        "id": str(patient.get("id") or ""),
         "age": _age(patient.get("birthDate"), time),
         "sex": gender if gender in ("female", "male") else None,
         "record": {"resources": resources, "origin": where},
@@ -96,13 +107,15 @@ def fields_from_bundle(bundle: dict[str, Any], *, where: str) -> dict[str, Any]:
 
 def _from_json(text: str, *, where: str) -> dict[str, Any]:
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise CaseError(
             f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})",
             where=where,
-            mend="mend the JSON, or name the file .txt if it is a note",
+            mend="mend the JSON, or write a note that does not begin with a brace into a .txt file",
         ) from error
+    except ValueError as error:
+        raise CaseError(f"broken JSON ({error})", where=where, mend="mend this number") from error
     except RecursionError as error:
         raise CaseError("JSON nested too deeply", where=where, mend="give a plain case") from error
     if not isinstance(data, dict):
@@ -111,12 +124,14 @@ def _from_json(text: str, *, where: str) -> dict[str, Any]:
         return fields_from_bundle(data, where=where)
     record = data.get("record")
     if isinstance(record, dict) and record.get("resourceType"):
-        return {**fields_from_bundle(record, where=where), **data, "record": _record(record, where)}
+        read = fields_from_bundle(record, where=where)
+        given = {name: value for name, value in data.items() if value is not None}
+        return {**read, **given, "record": read["record"]}
     return data
 
 
-def _record(bundle: dict[str, Any], where: str) -> Any:
-    return fields_from_bundle(bundle, where=where)["record"]
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 _TIMES = ("effectiveDateTime", "authoredOn", "recordedDate", "onsetDateTime", "performedDateTime", "date")

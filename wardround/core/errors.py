@@ -18,10 +18,22 @@ WardroundError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class WardroundError(Exception):
-    """Root of every error that Wardround raises on purpose."""
+    """Root of every error that Wardround raises on purpose; each can cross a process boundary."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from the message and the facts, since the constructors take the facts alone."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[WardroundError], args: tuple[Any, ...], facts: dict[str, Any]) -> WardroundError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class UsageError(WardroundError):

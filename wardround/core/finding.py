@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
 from pydantic import Field, model_validator
 
-from wardround.core.frozen import Frozen, content_id
+from wardround.core.frozen import Frozen, Moment, content_id
 
 
 class Assertion(StrEnum):
@@ -63,7 +62,7 @@ class Finding(Frozen):
     value: float | None = None
     unit: str | None = None
     """UCUM unit of the value."""
-    time: datetime | None = None
+    time: Moment | None = None
     """When it was observed."""
     days: float | None = Field(default=None, ge=0)
     """For how long it has been so, in days."""

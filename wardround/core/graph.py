@@ -7,6 +7,7 @@ and how often, changes nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,7 +69,7 @@ class BearingItem(Frozen):
     group: str
     """Syndrome; observations of one group are discounted together."""
     background: float = Field(gt=0.0, lt=1.0)
-    present: dict[str, float]
+    present: dict[str, Annotated[float, Field(gt=0.0, lt=1.0)]]
     """P(finding | hypothesis) by hypothesis id."""
     cited: dict[str, str] = Field(default_factory=dict)
     """Citation by hypothesis id, for figures that are published and not graded."""
@@ -197,9 +198,15 @@ class EvidenceGraph:
                 continue
             of_code = strongest.setdefault(finding.code, {})
             held = of_code.get(witness)
-            if held is None or self.reliability(finding) > self.reliability(held):
+            if held is None or self._strength(finding) > self._strength(held):
                 of_code[witness] = finding
-        return {code: tuple(of_code.values()) for code, of_code in strongest.items()}
+        return {
+            code: tuple(of_code[witness] for witness in sorted(of_code)) for code, of_code in sorted(strongest.items())
+        }
+
+    def _strength(self, finding: Finding) -> tuple[float, int, str]:
+        start = self.sources[finding.source or ""].start
+        return self.reliability(finding), -(start or 0), finding.id
 
     def _witness(self, finding: Finding) -> tuple[str, bool] | None:
         source = self.sources.get(finding.source or "")
@@ -246,7 +253,7 @@ class EvidenceGraph:
             for hypothesis, p in bearing.present.items():
                 if hypothesis in order:
                     present[i, order[hypothesis]] = p
-            reading[i] = sum(
+            reading[i] = math.fsum(
                 reading_weight(self.reliability(f), present=f.assertion is not Assertion.ABSENT)
                 for f in self.readings[bearing.code]
             )
@@ -293,7 +300,7 @@ class EvidenceGraph:
     def _index(self, hypothesis: str) -> int:
         wanted = hypothesis.strip().lower()
         for j, c in enumerate(self.candidates):
-            if wanted in (c.id, c.name.lower(), (c.icd10 or "").lower()):
+            if wanted and wanted in (c.id.lower(), c.name.lower(), (c.icd10 or "").lower()):
                 return j
         near = [c.name for c in self.candidates if wanted[:4] and wanted[:4] in c.name.lower()][:5]
         raise UsageError(f"no hypothesis {hypothesis!r} in this graph; near: {', '.join(near) or 'none'}")

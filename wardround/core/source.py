@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
 from pydantic import Field
 
-from wardround.core.frozen import Frozen, content_id
+from wardround.core.frozen import Frozen, Moment, content_id
 
 
 class SourceKind(StrEnum):
@@ -55,7 +54,7 @@ class Source(Frozen):
     """How a person would name the place, such as `note, sentence 3` or `Observation/abc`."""
     start: int | None = None
     """First character of the text within the document, where the document is a text."""
-    time: datetime | None = None
+    time: Moment | None = None
     reliability: float = Field(default=0.0, ge=0.0, le=0.98)
     """Probability that what it says is so; 0 as given means the default of its kind."""
     citation: str | None = None

@@ -47,6 +47,8 @@ WEIGHTS: dict[Part, float] = {
     Part.DISAGREEMENT: 0.15,
 }
 """Unfitted; they are rescaled to sum to 1 over the parts that are known."""
+_ROUNDING = 1e-9
+"""What sums of probabilities may miss 1 by without leaving anything open."""
 
 
 class Uncertainty(Frozen):
@@ -57,8 +59,13 @@ class Uncertainty(Frozen):
 
     @property
     def largest(self) -> Part | None:
-        """The part that contributes most, which is the one to work on."""
-        return max(self.parts, key=lambda part: WEIGHTS[part] * self.parts[part], default=None)
+        """The part that contributes most, which is the one to work on; one at 1 outweighs all below."""
+        return max(self.parts, key=self._contribution, default=None)
+
+    def _contribution(self, part: Part) -> tuple[float, float, str]:
+        value = self.parts[part]
+        loss = -math.log1p(-value) if value < 1.0 else math.inf
+        return WEIGHTS[part] * loss, WEIGHTS[part], part.value
 
 
 def combine(parts: Mapping[Part, float]) -> Uncertainty:
@@ -73,7 +80,7 @@ def combine(parts: Mapping[Part, float]) -> Uncertainty:
     """
     if not parts:
         return Uncertainty(parts={}, combined=1.0)
-    total = sum(WEIGHTS[part] for part in parts)
+    total = math.fsum(WEIGHTS[part] for part in parts)
     if any(value >= 1.0 for value in parts.values()):
         return Uncertainty(parts=dict(parts), combined=1.0)
     log_certainty = math.fsum(WEIGHTS[part] / total * math.log1p(-value) for part, value in parts.items())
@@ -120,7 +127,8 @@ def _completed(distribution: Mapping[str, float]) -> dict[str, float]:
     total = math.fsum(distribution.values())
     scale = 1.0 / total if total > 1.0 else 1.0
     known = {outcome: p * scale for outcome, p in distribution.items()}
-    return {**known, "": max(0.0, 1.0 - math.fsum(known.values()))}
+    left = 1.0 - math.fsum(known.values())
+    return {**known, "": left if left > _ROUNDING else 0.0}
 
 
 def _entropy(distribution: Mapping[str, float]) -> float:

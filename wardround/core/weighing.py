@@ -72,7 +72,7 @@ def discount_weights(count: int, rho: float = RHO) -> Array:
     n_eff(i) = i / (1 + (i-1) rho): rho = 0 counts each in full, rho = 1 only the first.
     """
     i = np.arange(count + 1, dtype=np.float64)
-    effective = np.where(i > 0, i / (1.0 + (i - 1.0) * rho), 0.0)
+    effective = i / (1.0 + np.maximum(i - 1.0, 0.0) * rho)
     weights: Array = np.diff(effective)
     return weights
 

@@ -9,12 +9,11 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from wardround.core.decision import DecisionStatus
-from wardround.graphs import nodes
+from wardround.graphs import nodes, person, specialists
 from wardround.graphs.state import Assignment, Context, State
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
-    from langgraph.graph.state import CompiledStateGraph
 
 RECURSION_LIMIT = 100
 """Steps after which a consult is broken off; the longest lawful one takes under 60."""
@@ -27,14 +26,14 @@ def compile_flow(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Any:
         ("intake", nodes.intake),
         ("triage", nodes.triage),
         ("plan", nodes.plan),
-        ("specialist", nodes.specialist),
+        ("specialist", specialists.specialist),
         ("verify", nodes.verify),
         ("weigh", nodes.weigh),
         ("gather", nodes.gather),
         ("attending", nodes.attending),
         ("gate", nodes.gate),
-        ("ask_person", nodes.ask_person),
-        ("heed_person", nodes.heed_person),
+        ("ask_person", person.ask_person),
+        ("heed_person", person.heed_person),
     ):
         flow.add_node(name, node)  # type: ignore[call-overload]
     flow.add_edge(START, "intake")

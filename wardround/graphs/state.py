@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from wardround.agents.roles import Briefing
 from wardround.agents.roster import Roster
 from wardround.core.answers import SpecialistAnswer
 from wardround.core.case import Case
@@ -58,6 +59,10 @@ _STATE_TYPES: tuple[type, ...] = (
     VerdictLabel,
     Severity,
 )
+
+
+Update = dict[str, Any]
+"""What a step changes."""
 
 
 class State(TypedDict, total=False):
@@ -122,6 +127,11 @@ class Context:
             tools.append(RecordSearch(self.chart, self.clinician))
         return {tool.name: tool for tool in tools}
 
+    @property
+    def spent(self) -> bool:
+        """Whether the case's budget has run out."""
+        return self.asker.meter.exhausted
+
     def detector(self, case: Case) -> RuleDetector:
         """The hallucination detector for this patient."""
         return RuleDetector(self.clinician, age=case.age, sex=case.sex.value if case.sex else None)
@@ -180,3 +190,17 @@ def evidence_items(sources: Iterable[Source], findings: Iterable[Finding]) -> li
         *(ReadingItem(finding=finding) for finding in findings),
     ]
 
+
+def sources_of(items: Iterable[Item]) -> list[Source]:
+    """Return the sources among items, each once."""
+    return list(EvidenceGraph(items).sources.values())
+
+
+def briefing_of(state: State) -> Briefing:
+    """Return what an agent is shown of a state."""
+    return Briefing(case_of(state), sources_of(state["items"]))
+
+
+def unique(items: Iterable[Item]) -> list[Item]:
+    """Return items, each once."""
+    return list(EvidenceGraph(items).items)

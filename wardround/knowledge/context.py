@@ -23,15 +23,21 @@ _ITEM = 4
 _JOINED = re.compile(r"^\s*(?:or|nor|and)\b", re.IGNORECASE)
 _LISTING = re.compile(r"den(?:y|ies|ied|ying)|negative for|neg for|free of|nor|lacks?|absence of", re.IGNORECASE)
 _OR = re.compile(r"^[^.;]{0,60}\b(?:or|nor)\b", re.IGNORECASE)
+_LAST_OR = re.compile(r"\b(?:or|nor)\b", re.IGNORECASE)
 
 _BEFORE: dict[Assertion, str] = {
     Assertion.FAMILY: r"""
-        family history(?: positive)?(?: of| for)? | fh(?:x)?(?: of| positive for)?
+        family (?:history|hx)(?: positive)?(?: of| for)?:? | fh(?:x)?(?: of| positive for)?:?
         | (?:(?:his|her|their|my|the|a|pt'?s?|patient'?s?|maternal|paternal|older|younger|twin) )*
           (?:mother|father|mum|mom|dad|brother|sister|aunt|uncle|grandmother|grandfather|grandparent|cousin
           |sibling|parent|twin|niece|nephew)s?
+          (?!(?: (?:has|had|have|is|was|who|also|recently|both))* (?:noticed|noted|noting|seen|found|reported|observed
+          |brought|given|tried|worried|concerned|anxious|unsure|unable)\b)
           (?: (?:has|had|have|died|was|is|with|who|also|recently|diagnosed|suffers?|suffered|both)\b| of\b)+
-        | (?:his|her|their) (?:son|daughter)s? (?:has|had|was|is|died)
+        | (?:his|her|their) (?:son|daughter|wife|husband|partner|spouse|girlfriend|boyfriend|flatmate|roommate|colleague
+          |friend|neighbou?r|classmate)s?
+          (?!(?: (?:has|had|have|also|is|was))* (?:noticed|noted|seen|found|reported|observed|brought|given|worried
+          |concerned)\b) (?:has|had|have|was|is|died)
     """,
     Assertion.HYPOTHETICAL: r"""
         if | should | in case of | in the event of | return (?:if|for|with) | come back (?:if|for|with)
@@ -40,20 +46,24 @@ _BEFORE: dict[Assertion, str] = {
         | advised (?:about|regarding|to return) | warned (?:about|of) | precautions? (?:for|regarding)
         | worried (?:about|that it (?:is|could be)) | worries about | afraid of | fear(?:s|ful)? of having
         | screen(?:ed|ing)? for | as needed for | prn
+        | (?:do|does|did|have|has|had|are|is|was|were|can|could|would|will)
+          [ ](?:you|he|she|they|it|this|that|these|there|we|i|the|your|his|her|my|any)\b(?=[^.!?;]*\?)
+        | any(?=[^.!?;]*\?) | (?:what|how) about
     """,
     Assertion.POSSIBLE: r"""
         cannot (?:be )?(?:rule|ruled|exclude|excluded)(?: out)? | can'?t (?:rule out|exclude)
         | could not (?:rule out|exclude) | unable to (?:rule out|exclude) | not (?:ruled out|excluded)
-        | rule out | r/o | to exclude | possible | possibly | probable | probably | suspected | suspicious for
+        | \? | rule out:? | r/o:? | to exclude | possible | possibly | probable | probably | suspected | suspicious for
         | suspicion of | suspicion for | suspect | concern(?:ed|ing)? (?:for|about) | likely | may be | may have
         | might be | might have | could be | could have | perhaps | maybe | question of | questionable | query
-        | consider(?:ing)? | versus | vs | differential (?:includes|diagnosis|includes:) | consistent with possible
+        | consider(?:ing)? | versus | vs | ddx:? | differential:
+        | differential (?:includes?|diagnos[ie]s(?: includes?)?):? | consistent with possible
         | cannot exclude | appears to be | equivocal | borderline | uncertain | unsure (?:if|whether)
         | evaluate for | assess for | work ?up for | to look for
     """,
     Assertion.ABSENT: r"""
-        no | not | nor | neither | none | never | without | w/o | denie[sd] | deny | denying | negative for
-        | neg for
+        no | not | nor | neither | none | never | without | w/o | denie[sd]:? | deny | denying | negative for:?
+        | neg for:? | clear of | nothing to (?:suggest|indicate)
         | free of | free from | absence of | absent | lack(?:s|ed|ing)?(?: of)? | no evidence of | no sign(?:s)? of
         | no history of | no known(?: history of)? | no complaints? of | not have | n't | doesn't | didn't | don't
         | isn't | wasn't | hasn't | haven't | hadn't | aren't | weren't | ruled out | rules out | ruling out
@@ -61,9 +71,9 @@ _BEFORE: dict[Assertion, str] = {
         | unremarkable for | nil | non | resolution of | rather than | instead of
     """,
     Assertion.HISTORICAL: r"""
-        history of | h/o | hx of | hx | past history(?: of)? | past medical history(?: of| includes
-        | significant for)?
-        | pmh(?:x)?(?: of| includes)? | previous | previously | prior | past | remote | formerly | former
+        history of | h/o | hx of | hx | past history(?: of)?:? | (?:past )?medical history(?: of| includes
+        | significant for)?:?
+        | pmh(?:x)?(?: of| includes)?:? | previous | previously | prior | past | remote | formerly | former
         | childhood | years ago | months ago | last year | in (?:19|20)\d\d | status post | s/p | known
     """,
 }
@@ -76,17 +86,21 @@ _AFTER: dict[Assertion, str] = {
     Assertion.POSSIBLE: r"""
         (?:is |was |are |remains? |seems? )?(?:very |highly )?(?:unlikely|less likely|possible|suspected|likely
         |probable|questionable|uncertain
-        |doubtful) | cannot be (?:ruled out|excluded) | not (?:ruled out|excluded) | (?:versus|vs)\b
+        |doubtful) | (?:cannot|can not|can't|could not|couldn't) be (?:ruled out|excluded)
+        | not (?:yet )?(?:been )?(?:ruled out|excluded) | (?:versus|vs)\b
         | is (?:being )?considered | to be (?:ruled out|excluded) | in the differential | \?
     """,
     Assertion.ABSENT: r"""
         (?:is|was|were|are|been|be|has been|have been|now)? ?(?:ruled out|excluded|absent|negative|not (?:seen
         |present|found|noted
         |detected|identified|demonstrated|evident|felt|heard|elicited|palpable|visible|appreciated|elevated|raised)
-        |resolved|gone|free) | but not (?:found|seen|present|confirmed) | has (?:since )?(?:now )?(?:resolved
-        |settled|gone|subsided|cleared)
-        | : ?(?:no|none|nil|neg|negative|absent|not (?:present|seen))\b | denied | none | nil | free\b
-        | (?:is|was|are|were) (?:not|n't|never)\b | (?:isn't|wasn't|aren't|weren't)
+        |resolved|gone|free) | but not (?:found|seen|present|confirmed) | (?:has|have) (?:since )?(?:now )?(?:resolved
+        |settled|gone|subsided|cleared|stopped|ceased|disappeared|abated) | went away
+        | \s*[:–—-]\s*(?:no|none|nil|neg|negative|absent|denied|not (?:present|seen))(?=\s*(?:[.,;)]|$))
+        | denied | none | nil | free\b
+        | (?:(?:is|was|are|were) (?:not|never)|isn't|wasn't|aren't|weren't)
+          [ ](?:there|a (?:feature|problem|concern|complaint)|reported|described|mentioned|experienced|documented|recorded)
+        | (?:(?:is|was|are|were) (?:not|never)|isn't|wasn't|aren't|weren't)(?=\s*(?:[.,;)]|$))
         | (?:did|does|do) not (?:occur|exist) | (?:grew|showed?|found|revealed) nothing | no growth
     """,
     Assertion.HISTORICAL: r"""
@@ -98,7 +112,7 @@ _AFTER: dict[Assertion, str] = {
 }
 
 _PSEUDO = r"""
-    no (?:significant |interval |real |apparent |further |great )?(?:change|increase|decrease|improvement|worsening
+    no (?:(?:significant|interval|real|apparent|further|great|obvious|definite|appreciable) )?(?:change|increase|decrease|improvement|worsening
     |relief|response|progress)(?: in| of| from| to| with| after)?
     | not only | not just | not (?:relieved|improved|improving|better|helped|settling|settled|responding|controlled
     |changed|tolerat\w+|sleep\w*|resolv\w+|know)(?: by| with| after| in)?
@@ -113,6 +127,23 @@ _PSEUDO = r"""
     | negative pressure | old (?:man|woman|male|female|boy|girl|lady|gentleman)|years? old
     | not taking | stopped taking | not fully | not vaccinated | if anything | what if | as if | even if
     | known (?:to have|case of|for|with)? | likely to
+    | (?:not|n't|never|nor) (?:deny|denies|denied|denying|without) | (?:doesn't|didn't|don't|cannot|can't) deny
+    | no (?:absence|lack|denial) of
+    | (?:short|long|brief|recent|(?:\d+|an?|one|two|three|four|five|six|seven|eight|nine|ten|several|few)[ -]
+      (?:minute|hour|day|week|month|year)s?[’']?)(?: long)? (?:history|hx) of
+    | (?:presents?|presented|presenting|attends?|attended|comes|came|seen|gives|gave|admitted|referred)
+      [ ](?:in )?(?:with )?(?:a |an )?(?:history|hx) of
+    | (?:history|hx) of(?=[^.;,]*\b(?:for|over|lasting|x)
+      [ ](?:(?:the|about|around|at least|over|nearly|almost|past|last) )*(?:an?|\d+|one|two|three|four|five|six|seven|eight
+      |nine|ten|several|few)[ -](?:minute|min|hour|hr|day|week|wk|month|year)) | (?:history|hx) of(?=[^.;,]*\bsince\b)
+    | (?:why|where|when|how long|how often|how bad|how much|since when|what (?:is|are|was|could|causes?))\b[^.,;?]*\?
+"""
+
+_FAMILY_PSEUDO = r"""
+    (?:brought|carried|accompanied|escorted|attended|seen|witnessed|described|reported|noticed)(?: in| here| along)?
+    (?: to \w+)? (?:by|with) (?:\w+ ){0,2}(?:mother|father|mum|mom|dad|brother|sister|aunt|uncle|grandmother|grandfather
+    |parent|sibling|cousin)s?
+    | lives with (?:\w+ ){0,2}(?:mother|father|mum|mom|dad|brother|sister|parent)s?
 """
 
 _STOP = r"""
@@ -134,7 +165,7 @@ _CLAUSE = re.compile(r"[.;!?]|\s[-–—]\s|:\s(?=\S)|\n")
 def _compile(body: str) -> re.Pattern[str]:
     cleaned = re.sub(r"\s*\n\s*", "", body.strip())
     cleaned = re.sub(r"\s*\|\s*", "|", cleaned)
-    return re.compile(rf"(?<![\w']){'(?:' + cleaned + ')'}(?![\w])", re.IGNORECASE)
+    return re.compile(rf"(?:(?<![\w'])|(?=\W))(?:{cleaned})(?:(?<=\W)|(?!\w))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -159,22 +190,33 @@ _RULES = [
     *((assertion, _compile(body), False) for assertion, body in _AFTER.items()),
 ]
 _PSEUDO_RULE = _compile(_PSEUDO)
+_FAMILY_PSEUDO_RULE = _compile(_FAMILY_PSEUDO)
 _STOP_RULE = _compile(_STOP)
 
 
 @lru_cache(maxsize=4096)
 def _triggers(sentence: str) -> tuple[tuple[_Trigger, ...], tuple[tuple[int, int], ...]]:
     pseudo = [m.span() for m in _PSEUDO_RULE.finditer(sentence)]
+    family_pseudo = [m.span() for m in _FAMILY_PSEUDO_RULE.finditer(sentence)]
     found = []
     for assertion, rule, forward in _RULES:
+        cancelling = family_pseudo if assertion is Assertion.FAMILY else pseudo
         for m in rule.finditer(sentence):
-            cancelled = any(s <= m.start() < e and assertion is not Assertion.FAMILY for s, e in pseudo)
-            if not cancelled:
-                found.append(_Trigger(assertion, m.start(), m.end(), forward))
+            trigger = _Trigger(assertion, m.start(), m.end(), forward)
+            if not any(_cancels(span, trigger) for span in cancelling):
+                found.append(trigger)
     found = [t for t in found if not _inside_wider(t, found)]
     stops = [m.span() for m in _STOP_RULE.finditer(sentence)]
     stops += [m.span() for m in _CLAUSE.finditer(sentence)]
     return tuple(found), tuple(sorted(stops))
+
+
+def _cancels(pseudo: tuple[int, int], trigger: _Trigger) -> bool:
+    """Whether a trigger begins within a pseudo-trigger; one behind its target may also end in it."""
+    start, end = pseudo
+    if trigger.forward:
+        return start <= trigger.start < end
+    return start < trigger.end and trigger.start < end
 
 
 def _inside_wider(trigger: _Trigger, others: Sequence[_Trigger]) -> bool:
@@ -219,6 +261,8 @@ def _reaches(
     if low > high or any(low <= s and e <= high for s, e in stops):
         return False
     between = sentence[low:high]
+    if trigger.forward and sentence[trigger.end - 1] == ":":
+        return True
     words = len(between.split())
     if not trigger.forward:
         return words <= _REACH_BACK and "," not in between
@@ -231,12 +275,13 @@ def _reaches(
 def _is_list(trigger: _Trigger, sentence: str, low: int, high: int, in_list: bool) -> bool:
     """Whether what stands between a trigger and its target reads as a list and not as a new statement.
 
-    `Denies drugs, flushing, diarrhea` goes on without further ado; after a bare `no`, a known finding
-    must stand in the list, or an `or` follow it.
+    `Denies drugs, flushing, diarrhea` goes on without further ado; after a bare `no` or `if`, a known
+    finding must stand in the list, or an `or` before or behind its last item.
     """
     segments = sentence[low:high].split(",")
     if any(len(_JOINED.sub("", segment).split()) > _ITEM for segment in segments):
         return in_list and len(_JOINED.sub("", segments[-1]).split()) <= _ITEM
     if in_list or _LISTING.search(sentence[trigger.start : trigger.end]):
         return True
-    return trigger.assertion is Assertion.ABSENT and bool(_OR.match(sentence[high:]))
+    ends_in_or = _OR.match(sentence[high:]) or _LAST_OR.search(segments[-1])
+    return trigger.assertion in (Assertion.ABSENT, Assertion.HYPOTHETICAL) and ends_in_or is not None

@@ -78,10 +78,19 @@ class Lexicon:
             if (mention := _match(phrase, text, i, clause_of)) is not None
         ]
         unique = {(m.target, m.words): m for m in found}
-        kept = [
-            m for m in unique.values() if not any(m.words < other.words for other in unique.values() if other is not m)
-        ]
+        kept = [m for m in unique.values() if not any(_displaces(other, m, text) for other in unique.values())]
         return sorted(kept, key=lambda m: (m.start, m.target))
+
+
+def _displaces(longer: Mention, shorter: Mention, text: Sequence[Token]) -> bool:
+    """Whether a longer phrase takes the place of one within it; a bare number more does not.
+
+    So `temperature of 38` leaves `temperature` to be read with its number.
+    """
+    if not shorter.words < longer.words:
+        return False
+    more = [text[i].word for i in longer.words - shorter.words]
+    return any(not (word.isdigit() or word in FUNCTION_WORDS) for word in more) or not any(w.isdigit() for w in more)
 
 
 def _match(phrase: _Phrase, text: Sequence[Token], at: int, clause_of: Sequence[int]) -> Mention | None:

@@ -14,13 +14,14 @@ _AFTER_NAME = re.compile(
     r"^[\s\-]*(?:level|count|concentration|rate|\(serum\)|reading|value|sats?)?[\s\-]*"
     r"(?:(?:was|is|of|at|now|measured|came back|back|today|about|around|up to|to|elevated|raised|low|high|normal"
     r"|slightly|mildly|markedly|only|just|still|initial|peak|on admission|on arrival|reads?|are|were|recorded)\b[\s]*)*"
-    r"[:=~≈(<>]*\s*" + _NUMBER,
+    r"[:=~≈(]*\s*(?P<bound>[<>≤≥])?=?\s*" + _NUMBER,
     re.IGNORECASE,
 )
 _UNIT = re.compile(
     r"^\s*(?P<unit>[%°][CFcf]?|[A-Za-zµμ×][\w*^./µμ²\[\]{}]*(?:\s?/\s?[A-Za-zµμ\d][\w*^./µμ²]*)?|/[A-Za-zµμ][\w^]*|x\s?10\^?\d\s?/\s?[A-Za-zµμ]+)"
 )
-_PAIR = re.compile(r"(?P<systolic>\d{2,3})\s*/\s*(?P<diastolic>\d{2,3})(?!\s*/|\d)")
+_RANGE = re.compile(r"^(?:[-–]|\s+to\s+)" + _NUMBER + r"(?![-/]\d)", re.IGNORECASE)
+_PAIR = re.compile(r"(?<![\d.,])(?P<systolic>\d{2,3})\s*/\s*(?P<diastolic>\d{2,3})(?!\s*/|\d)")
 
 
 _FAR = 8.0
@@ -36,6 +37,8 @@ class Quantity:
     unit: str
     start: int
     end: int
+    bound: str | None = None
+    """`<`, `>`, `≤` or `≥` where only a limit of the value is known."""
 
 
 def number_after(text: str, start: int) -> re.Match[str] | None:
@@ -55,36 +58,49 @@ def quantity_after(
 ) -> Quantity | None:
     """Return the value that follows an analyte's name, if its unit can be told.
 
-    A unit that is not one of the analyte's gives nothing, and so does a bare number that would say
-    different things in two units.
+    A unit that is not one of the analyte's gives nothing, and so do a bare number that would say
+    different things in two units, a span of values whose ends do, and a span in brackets, which is what
+    is normal.
     """
     match = number_after(text, name_end)
     if match is None:
         return None
-    number = parse_number(match["number"])
-    number_end = name_end + match.end()
-    unit_match = _UNIT.match(text[number_end:])
-    known = None
-    if unit_match is not None:
-        known, length = _known_unit(unit_match["unit"], text[number_end:], analyte)
-        if known is None and _looks_like_a_unit(unit_match["unit"]):
+    numbers = [parse_number(match["number"])]
+    end = name_end + match.end()
+    span = _RANGE.match(text[end:])
+    if span is not None:
+        if "(" in match.group():
             return None
-    if known is not None:
-        value = convert(number, known, analyte)
-        end = number_end + length
-    else:
-        guessed = without_unit(number, analyte, age=age, sex=sex, kb=kb)
-        if guessed is None:
-            return None
-        value, end = guessed, number_end
-    if not is_plausible(value, analyte):
+        numbers.append(parse_number(span["number"]))
+        end += span.end()
+    unit_match = _UNIT.match(text[end:])
+    known, length = (None, 0) if unit_match is None else _known_unit(text[end:], analyte)
+    if known is None and unit_match is not None and _looks_like_a_unit(unit_match["unit"]):
         return None
-    return Quantity(analyte.id, value, analyte.unit, name_start, end)
+    values = [
+        without_unit(number, analyte, age=age, sex=sex, kb=kb) if known is None else convert(number, known, analyte)
+        for number in numbers
+    ]
+    certain = [value for value in values if value is not None and is_plausible(value, analyte)]
+    if len(certain) < len(values) or len({_decisions(v, analyte, kb, age, sex) for v in certain}) > 1:
+        return None
+    return Quantity(analyte.id, certain[0], analyte.unit, name_start, end + length, match["bound"])
+
+
+def _decisions(
+    value: float, analyte: Analyte, kb: KnowledgeBase, age: float | None, sex: str | None
+) -> tuple[tuple[str, bool], ...]:
+    return tuple((entry.id, said) for entry, said in interpret(value, analyte, kb, age=age, sex=sex))
 
 
 def pressure_pair(text: str, start: int, window: int = 24) -> re.Match[str] | None:
-    """Match a blood pressure such as 120/80 shortly after its name."""
-    return _PAIR.search(text[start : start + window])
+    """Match a blood pressure such as 120/80 that begins shortly after its name; its end counts from there too."""
+    match = _PAIR.search(text[start:])
+    return match if match is not None and match.start() <= window and _falls(match) else None
+
+
+def _falls(pair: re.Match[str]) -> bool:
+    return parse_number(pair["systolic"]) > parse_number(pair["diastolic"])
 
 
 def parse_number(text: str) -> float:
@@ -125,10 +141,7 @@ def without_unit(
     possible = [value for value in readings if is_plausible(value, analyte)]
     usual = [value for value in possible if _is_usual(value, analyte, age, sex)]
     left = usual or possible
-    decided = {
-        tuple((entry.id, said) for entry, said in interpret(value, analyte, kb, age=age, sex=sex)) for value in left
-    }
-    if len(decided) != 1:
+    if len({_decisions(value, analyte, kb, age, sex) for value in left}) != 1:
         return None
     return number if number in left else min(left)
 
@@ -162,9 +175,24 @@ def reference_range(analyte: Analyte, age: float | None, sex: str | None) -> Ref
 
 
 def interpret(
-    value: float, analyte: Analyte, kb: KnowledgeBase, *, age: float | None, sex: str | None
+    value: float,
+    analyte: Analyte,
+    kb: KnowledgeBase,
+    *,
+    age: float | None,
+    sex: str | None,
+    bound: str | None = None,
 ) -> list[tuple[FindingEntry, bool]]:
-    """Return the findings that a value decides, with whether each is present."""
+    """Return the findings that a value decides, with whether each is present.
+
+    Args:
+        value: In the analyte's unit.
+        analyte: What was measured.
+        kb: The knowledge.
+        age: Years, or unknown.
+        sex: `female`, `male` or unknown.
+        bound: `<`, `>`, `≤` or `≥` where the value is only a limit; it decides less.
+    """
     limits = reference_range(analyte, age, sex)
     decided = []
     for entry in kb.findings.values():
@@ -173,9 +201,30 @@ def interpret(
         limit = entry.threshold
         if limit is None and limits is not None:
             limit = limits.high if entry.direction == "above" else limits.low
-        if limit is not None:
-            decided.append((entry, value > limit if entry.direction == "above" else value < limit))
+        if limit is None:
+            continue
+        above = _above(value, limit, bound)
+        below = _above(-value, -limit, _MIRRORED.get(bound or ""))
+        said = above if entry.direction == "above" else below
+        if said is not None:
+            decided.append((entry, said))
     return decided
+
+
+_MIRRORED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
+
+
+def _above(value: float, limit: float, bound: str | None) -> bool | None:
+    """Whether a value is above a limit; nothing where its bound leaves that open."""
+    match bound:
+        case ">":
+            return True if value >= limit else None
+        case "≥":
+            return True if value > limit else None
+        case "<" | "≤":
+            return False if value <= limit else None
+        case _:
+            return value > limit
 
 
 def _rules(analyte: Analyte) -> dict[str, tuple[float, float]]:
@@ -185,7 +234,7 @@ def _rules(analyte: Analyte) -> dict[str, tuple[float, float]]:
     return rules
 
 
-def _known_unit(candidate: str, rest: str, analyte: Analyte) -> tuple[str | None, int]:
+def _known_unit(rest: str, analyte: Analyte) -> tuple[str | None, int]:
     rules = _rules(analyte)
     words = rest.lstrip()
     lead = len(rest) - len(words)
@@ -201,7 +250,11 @@ def _looks_like_a_unit(text: str) -> bool:
     return "/" in text or text.startswith("%") or text.lower() in _COMMON_UNITS
 
 
-_COMMON_UNITS = frozenset(("mg", "g", "ug", "mcg", "ng", "mmol", "umol", "nmol", "pmol", "mm", "cm", "iu", "u", "kpa"))
+_COMMON_UNITS = frozenset(
+    """
+    mg g kg ug µg μg mcg ng pg ml dl mol mmol umol µmol μmol nmol pmol meq mm cm mmhg iu u kpa bpm
+    """.split()
+)
 
 
 def _fold_unit(unit: str) -> str:

@@ -151,15 +151,17 @@ class Reader:
         sex: str | None,
     ) -> list[Finding]:
         name = mention.target.removeprefix("analyte:")
-        assertion = _number_assertion(text, mention, assertion_of(text, mention.start, mention.end, spans))
+        said = assertion_of(text, mention.start, mention.end, spans)
         if name == "blood_pressure":
-            return self._pressure(text, mention, assertion, age, sex)
+            return self._pressure(text, mention, said, age, sex)
         analyte = self.kb.analytes[name]
         quantity = quantity_after(text, mention.start, mention.end, analyte, self.kb, age=age, sex=sex)
-        return list(self._interpreted(quantity, assertion, age, sex)) if quantity is not None else []
+        if quantity is None:
+            return []
+        return list(self._interpreted(quantity, _number_assertion(text, quantity, said), age, sex))
 
     def _pressure(
-        self, text: str, mention: Mention, assertion: Assertion, age: float | None, sex: str | None
+        self, text: str, mention: Mention, said: Assertion, age: float | None, sex: str | None
     ) -> list[Finding]:
         pair = pressure_pair(text, mention.end)
         if pair is None:
@@ -170,7 +172,7 @@ class Reader:
             value = parse_number(pair[group])
             if analyte is not None and is_plausible(value, analyte):
                 quantity = Quantity(name, value, analyte.unit, mention.start, mention.end + pair.end())
-                found += self._interpreted(quantity, assertion, age, sex)
+                found += self._interpreted(quantity, _number_assertion(text, quantity, said), age, sex)
         return found
 
     def _interpreted(
@@ -178,7 +180,7 @@ class Reader:
     ) -> tuple[Finding, ...]:
         analyte = self.kb.analytes[quantity.analyte]
         findings = []
-        for entry, is_present in interpret(quantity.value, analyte, self.kb, age=age, sex=sex):
+        for entry, is_present in interpret(quantity.value, analyte, self.kb, age=age, sex=sex, bound=quantity.bound):
             said = assertion
             if assertion is Assertion.PRESENT and not is_present:
                 said = Assertion.ABSENT
@@ -195,14 +197,24 @@ class Reader:
         return tuple(findings)
 
 
-_EARLIER = re.compile(r"\b(?:previous(?:ly)?|prior|baseline|old|earlier|last|past)\W+(?:\w+\W+){0,2}$", re.IGNORECASE)
+_EARLIER = re.compile(
+    r"\b(?:previous(?:ly)?|prior(?! to)|baseline|earlier|usual|last (?:known|recorded|year'?s?|month'?s?))"
+    r"[^\w,;.]+(?:\w+[^\w,;.]+){0,2}$",
+    re.IGNORECASE,
+)
+_FORMERLY = re.compile(
+    r"^\s*\(?(?:in (?:19|20)\d\d|last (?:year|month)|previously|at baseline"
+    r"|(?:\d+|an?|one|two|three|four|five|six|several|some|few) (?:weeks?|months?|years?) (?:ago|earlier|before))\b",
+    re.IGNORECASE,
+)
 
 
-def _number_assertion(text: str, mention: Mention, said: Assertion) -> Assertion:
-    """A number is there, whatever list of denials it stands in; it is history only if called so right before."""
-    if said is Assertion.HISTORICAL and not _EARLIER.search(text[: mention.start]):
-        return Assertion.PRESENT
-    return Assertion.PRESENT if said in (Assertion.ABSENT, Assertion.POSSIBLE) else said
+def _number_assertion(text: str, quantity: Quantity, said: Assertion) -> Assertion:
+    """A number is there, whatever list of denials it stands in; it is history only if called so next to it."""
+    if said in (Assertion.FAMILY, Assertion.HYPOTHETICAL):
+        return said
+    earlier = _EARLIER.search(text[: quantity.start]) or _FORMERLY.match(text[quantity.end :])
+    return Assertion.HISTORICAL if earlier else Assertion.PRESENT
 
 
 def _clauses(text: str, words: Sequence[Token]) -> list[int]:

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import snowballstemmer
 
+_UNSTEMMED = 3
+"""Words this short are mostly abbreviations: AMS is no form of `am`."""
 _STEMMER = snowballstemmer.stemmer("english")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _ABBREVIATION = re.compile(
@@ -77,5 +79,7 @@ def fold(word: str) -> str:
     (True, True, 'fever')
     """
     folded = word.lower().replace("’", "'").removesuffix("'s").replace("ae", "e").replace("oe", "e")
+    if len(folded) <= _UNSTEMMED:
+        return folded
     stem: str = _STEMMER.stemWord(folded)
     return stem

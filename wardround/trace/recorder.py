@@ -19,7 +19,8 @@ Sink = Callable[[Event], None]
 
 E = TypeVar("E")
 
-_span: ContextVar[str] = ContextVar("wardround_span", default="")
+_span: ContextVar[tuple[str, str]] = ContextVar("wardround_span", default=("", ""))
+"""Run and span that the present context is in."""
 
 
 class SystemClock:
@@ -66,7 +67,7 @@ class Recorder:
     def record(self, kind: Callable[..., E], /, **fields: Any) -> E:
         """Record an event of a kind with its fields, and return it."""
         with self._lock:
-            event: Any = kind(run=self.run, seq=len(self.events), time=self.clock.now(), span=_span.get(), **fields)
+            event: Any = kind(run=self.run, seq=len(self.events), time=self.clock.now(), span=self._current(), **fields)
             self.events.append(event)
             for sink in self._sinks:
                 sink(event)
@@ -76,12 +77,12 @@ class Recorder:
     @contextmanager
     def span(self, name: str, kind: SpanKind) -> Iterator[str]:
         """Record a stretch of work; what happens inside belongs to it."""
-        parent = _span.get()
+        parent = self._current()
         with self._lock:
             nth = self._opened[f"{parent}/{name}"] = self._opened.get(f"{parent}/{name}", 0) + 1
         opened = content_id("spn", self.run, parent, name, nth)
         self.record(SpanStarted, opened=opened, name=name, kind=kind)
-        token = _span.set(opened)
+        token = _span.set((self.run, opened))
         start = self.clock.monotonic()
         outcome, fault = Outcome.DONE, None
         try:
@@ -95,3 +96,7 @@ class Recorder:
             _span.reset(token)
             seconds = round(self.clock.monotonic() - start, 6)
             self.record(SpanEnded, closed=opened, outcome=outcome, seconds=seconds, error=fault)
+
+    def _current(self) -> str:
+        run, span = _span.get()
+        return span if run == self.run else ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from wardround.core.errors import StoreError, UsageError
 from wardround.trace.events import (
@@ -107,7 +109,7 @@ class RunStore:
 
     def begin(self, event: RunStarted) -> None:
         """Enter a run; an earlier one of the same id is replaced, since it would be the same run."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(sa.delete(_events).where(_events.c.run == event.run))
             connection.execute(sa.delete(_runs).where(_runs.c.id == event.run))
             connection.execute(
@@ -115,27 +117,33 @@ class RunStore:
                     id=event.run,
                     case_id=event.case,
                     model=event.model,
-                    started=event.time.isoformat(),
+                    started=event.time.astimezone(UTC).isoformat(),
                     state="running",
                 )
             )
 
     def keep_case(self, run: str, case: str) -> None:
         """Keep the case of a run as JSON, so that the run can be resumed."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(sa.update(_runs).where(_runs.c.id == run).values(case_json=case))
 
     def case(self, run: str) -> str:
-        """Return the case of a run as JSON."""
+        """Return the case of a run as JSON.
+
+        Raises:
+            UsageError: There is no such run, or its case was not kept.
+        """
         query = sa.select(_runs.c.case_json).where(_runs.c.id == run)
-        with self._engine.connect() as connection:
-            case = connection.execute(query).scalar_one()
+        with self._reading() as connection:
+            case = connection.execute(query).scalar_one_or_none()
+        if case is None:
+            raise UsageError(f"no case is kept of run {run!r}; see `wardround runs list`")
         return str(case)
 
     def append(self, run: str, events: Sequence[Event]) -> None:
         """Write events of a run in one transaction."""
         rows = [{"run": run, "seq": e.seq, "event": e.event, "body": EVENT.dump_json(e).decode()} for e in events]
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             if rows:
                 connection.execute(sa.insert(_events), rows)
             for event in events:
@@ -147,7 +155,7 @@ class RunStore:
         """Return runs, the latest first."""
         shown = [column for column in _runs.c if column.name != "case_json"]
         query = sa.select(*shown).order_by(_runs.c.started.desc(), _runs.c.id).limit(limit)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [_row(row) for row in connection.execute(query)]
 
     def find(self, prefix: str) -> RunRow:
@@ -161,7 +169,11 @@ class RunStore:
         if exact:
             return exact[0]
         stem = prefix if re.match(r"run_", prefix) else f"run_{prefix}"
-        fitting = [row for row in rows if row.id.startswith(stem) or row.case.startswith(prefix)]
+        of_case = [row for row in rows if row.case.startswith(prefix)]
+        fitting = [row for row in rows if row.id.startswith(stem)]
+        if not fitting and len({row.case for row in of_case}) == 1:
+            return of_case[0]
+        fitting += [row for row in of_case if row not in fitting]
         if len(fitting) != 1:
             many = f"{len(fitting)} runs begin with" if fitting else "no run begins with"
             raise UsageError(f"{many} {prefix!r}; see `wardround runs list`")
@@ -170,8 +182,32 @@ class RunStore:
     def events(self, run: str) -> list[Event]:
         """Return a run's log in order."""
         query = sa.select(_events.c.body).where(_events.c.run == run).order_by(_events.c.seq)
-        with self._engine.connect() as connection:
-            return [EVENT.validate_json(body) for (body,) in connection.execute(query)]
+        with self._reading() as connection:
+            bodies = [str(body) for (body,) in connection.execute(query)]
+        try:
+            return [EVENT.validate_json(body) for body in bodies]
+        except ValidationError as error:
+            what = f"run {run} in {self.folder} holds an event that this version cannot read"
+            raise StoreError(f"{what}; read it with the version that wrote it") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._guarded("written"), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._guarded("read"), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _guarded(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            why = getattr(error, "orig", None) or error
+            what = f"{self.folder / 'runs.db'} cannot be {done} ({why})"
+            raise StoreError(f"{what}; give another workspace") from error
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,4 +1,4 @@
-"""What can be read off a log: pure folds, idempotent by event id."""
+"""What can be read off a log: pure folds; an event delivered twice counts once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def evidence_graph(events: Iterable[Event]) -> EvidenceGraph:
 
 def usage(events: Iterable[Event]) -> Usage:
     """Count calls, tokens and time; a call repeated after a resume counts each time it was made."""
-    log = list(events)
+    log = list(_once(events))
     answered = [event for event in log if isinstance(event, ModelAnswered)]
     return Usage(
         calls=sum(isinstance(event, ModelAsked) for event in log),
@@ -65,6 +65,15 @@ def unsupported_claims(events: Iterable[Event]) -> list[str]:
     return [c.id for c in graph.claims.values() if not set(c.cites) <= set(graph.sources)]
 
 
+def _once(events: Iterable[Event]) -> Iterator[Event]:
+    """Each place of the log once, however often it was delivered."""
+    seen: set[tuple[str, int]] = set()
+    for event in events:
+        if (event.run, event.seq) not in seen:
+            seen.add((event.run, event.seq))
+            yield event
+
+
 def timeline(events: Iterable[Event]) -> str:
     """Return the log as indented text, one line per act, without times."""
     return "\n".join(_timeline(events))
@@ -73,7 +82,7 @@ def timeline(events: Iterable[Event]) -> str:
 def _timeline(events: Iterable[Event]) -> Iterator[str]:
     depth: dict[str, int] = {"": 0}
     names: dict[str, str] = {}
-    for event in events:
+    for event in _once(events):
         indent = "  " * depth.get(event.span, 0)
         match event:
             case SpanStarted():

@@ -6,12 +6,15 @@ it cannot read it calls not addressed; it never takes overlap of words for suppo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from wardround.core.claim import Claim, ClaimKind, Severity, Verdict, VerdictLabel
+from wardround.core.claim import MEDIHALL_SCORE, Claim, ClaimKind, Severity, Verdict, VerdictLabel
 from wardround.core.finding import Assertion, Finding, Laterality
 from wardround.core.ports import Clinician
 from wardround.core.source import Source, SourceKind
+from wardround.knowledge.lexicon import FUNCTION_WORDS, MODIFIERS
+from wardround.knowledge.text import fold, sentences, tokens
 
 _ABOUT_THE_PATIENT = frozenset(
     (
@@ -22,6 +25,34 @@ _ABOUT_THE_PATIENT = frozenset(
         SourceKind.PATIENT,
     )
 )
+_QUOTABLE = frozenset(
+    (
+        SourceKind.GUIDELINE,
+        SourceKind.SYSTEMATIC_REVIEW,
+        SourceKind.TRIAL,
+        SourceKind.COHORT,
+        SourceKind.SCORE,
+    )
+)
+
+_NEUTRAL = (
+    FUNCTION_WORDS
+    | MODIFIERS
+    | frozenset(
+        fold(word)
+        for word in (
+            "patient pt man woman male female boy girl he she they who year old "
+            "present presents presenting presentation complains complaint reports describes states onset "
+            "show shows showed reveal demonstrate note found finding evidence sign symptom "
+            "exam examination clinical physical test result value level count measured record documented "
+            "elevated raised high low increased decreased reduced abnormal normal positive negative absent "
+            "no not nor or without denies denied never none neither history past previous previously prior earlier "
+            "family mother father brother sister known possible possibly probable probably suspected likely if "
+            "currently today consistent suggest indicate support but does do did"
+        ).split()
+    )
+)
+"""Words that say how a finding is spoken of and nothing of their own."""
 
 Check = tuple[VerdictLabel, Severity, tuple[str, ...], str]
 """Label, severity, deciding sources and reason of one check."""
@@ -50,10 +81,9 @@ class RuleDetector:
         return Verdict(claim=claim.id, label=label, severity=severity, evidence=evidence, reason=reason)
 
     def _quoted(self, claim: Claim, sources: Mapping[str, Source]) -> Check:
-        said = _plain(claim.text)
         for cited in claim.cites:
             source = sources.get(cited)
-            if source is not None and said in _plain(source.text):
+            if source is not None and source.kind in _QUOTABLE and _stands_in(claim.text, source.text):
                 return VerdictLabel.SUPPORTED, Severity.CORRECT, (cited,), "quote: stands there word for word"
         return VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), "quote: no cited source has these words"
 
@@ -62,26 +92,48 @@ class RuleDetector:
         if not stated:
             reason = "unreadable: the claim states no finding that the detector knows"
             return [(VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), reason)]
-        cited = [sources[c] for c in claim.cites if c in sources]
         everywhere = [s for s in sources.values() if s.kind in _ABOUT_THE_PATIENT]
-        return [self._finding(finding, cited, everywhere) for finding in stated]
+        cited = [s for s in everywhere if s.id in claim.cites]
+        checks = [self._finding(finding, cited, everywhere) for finding in stated]
+        deciding = {c for _, _, evidence, _ in checks for c in evidence}
+        near = [s for s in everywhere if s.id in deciding or s.id in claim.cites]
+        return [*checks, *_unread(claim.text, stated, near)]
 
     def _finding(self, stated: Finding, cited: Sequence[Source], everywhere: Sequence[Source]) -> Check:
+        reason = f"{stated.code}: no evidence speaks of it"
+        check: Check = VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), reason
         for places, where in ((cited, "cited"), (everywhere, "elsewhere in the evidence")):
             found = [
                 (finding, source)
                 for source in places
-                if source.kind in _ABOUT_THE_PATIENT
                 for finding in self._read(source.text)
                 if finding.code == stated.code
             ]
             if found:
-                return _compare(stated, found, where)
-        reason = f"{stated.code}: no evidence speaks of it"
-        return VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), reason
+                check = _compare(stated, found, where)
+            if check[0] is not VerdictLabel.NOT_ADDRESSED:
+                break
+        return check
 
     def _read(self, text: str) -> Sequence[Finding]:
         return self._clinician.read(text, age=self._age, sex=self._sex)
+
+
+def _unread(text: str, stated: Sequence[Finding], near: Sequence[Source]) -> list[Check]:
+    """What a claim says besides its findings must at least stand in the evidence; that alone supports nothing."""
+    spans = [f.span for f in stated if f.span is not None]
+    said = {token.word for source in near for token in tokens(source.text)}
+    unread = [
+        token.raw
+        for token in tokens(text)
+        if token.word not in _NEUTRAL
+        and token.word not in said
+        and not any(start <= token.start and token.end <= end for start, end in spans)
+    ]
+    if not unread:
+        return []
+    reason = f"unread: no evidence has {', '.join(unread)}"
+    return [(VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), reason)]
 
 
 def _compare(stated: Finding, found: Sequence[tuple[Finding, Source]], where: str) -> Check:
@@ -90,16 +142,9 @@ def _compare(stated: Finding, found: Sequence[tuple[Finding, Source]], where: st
         said = ", ".join(sorted({f.assertion.value for f, _ in found}))
         reason = f"assertion: {stated.code} is {said} ({where}), not {stated.assertion.value}"
         return VerdictLabel.CONTRADICTED, _severity(stated, found), _ids(found), reason
-    wrong_number = [(f, s) for f, s in agreeing if not _same_number(stated, f)]
-    if wrong_number and len(wrong_number) == len(agreeing):
-        value = wrong_number[0][0].value
-        reason = f"number: {stated.code} is {value:g}, not {stated.value:g}"
-        return VerdictLabel.CONTRADICTED, Severity.ATTRIBUTE, _ids(wrong_number), reason
-    wrong_side = [(f, s) for f, s in agreeing if not _same_side(stated, f)]
-    if wrong_side and len(wrong_side) == len(agreeing):
-        reason = f"laterality: {stated.code} is {wrong_side[0][0].laterality}, not {stated.laterality}"
-        return VerdictLabel.CONTRADICTED, Severity.CRITICAL, _ids(wrong_side), reason
-    return VerdictLabel.SUPPORTED, Severity.CORRECT, _ids(agreeing), f"assertion: {where}"
+    checks = (_number(stated, agreeing), _duration(stated, agreeing), _side(stated, agreeing))
+    supported: Check = VerdictLabel.SUPPORTED, Severity.CORRECT, _ids(agreeing), f"assertion: {where}"
+    return max((supported, *(check for check in checks if check is not None)), key=_badness)
 
 
 def _severity(stated: Finding, found: Sequence[tuple[Finding, Source]]) -> Severity:
@@ -110,27 +155,65 @@ def _severity(stated: Finding, found: Sequence[tuple[Finding, Source]]) -> Sever
     return Severity.ATTRIBUTE
 
 
-def _same_number(stated: Finding, read: Finding) -> bool:
-    if stated.value is None or read.value is None:
-        return True
-    return abs(stated.value - read.value) <= max(0.01 * abs(read.value), 0.005)
+def _number(stated: Finding, agreeing: Sequence[tuple[Finding, Source]]) -> Check | None:
+    if stated.value is None:
+        return None
+    given = [(f.value, s) for f, s in agreeing if f.value is not None]
+    if not given:
+        return VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), f"number: no evidence gives {stated.code}"
+    if any(abs(stated.value - value) <= max(0.01 * abs(value), 0.005) for value, _ in given):
+        return None
+    reason = f"number: {stated.code} is {given[0][0]:g}, not {stated.value:g}"
+    return VerdictLabel.CONTRADICTED, Severity.ATTRIBUTE, tuple(dict.fromkeys(s.id for _, s in given)), reason
 
 
-def _same_side(stated: Finding, read: Finding) -> bool:
-    sides = (stated.laterality, read.laterality)
-    return None in sides or sides[0] is sides[1] or Laterality.BILATERAL in sides
+def _duration(stated: Finding, agreeing: Sequence[tuple[Finding, Source]]) -> Check | None:
+    """Durations are compared where both are given, roughly, as people say them."""
+    given = [(f.days, s) for f, s in agreeing if f.days is not None]
+    if stated.days is None or not given:
+        return None
+    if any(abs(stated.days - days) <= 0.1 * max(stated.days, days) for days, _ in given):
+        return None
+    reason = f"duration: {stated.code} for {given[0][0]:g} days, not {stated.days:g}"
+    return VerdictLabel.CONTRADICTED, Severity.ATTRIBUTE, tuple(dict.fromkeys(s.id for _, s in given)), reason
+
+
+def _side(stated: Finding, agreeing: Sequence[tuple[Finding, Source]]) -> Check | None:
+    if stated.laterality is None or _SIDED.search(stated.name):
+        return None
+    sides = {f.laterality for f, _ in agreeing} - {None}
+    if not sides:
+        reason = f"laterality: no evidence gives the side of {stated.code}"
+        return VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), reason
+    both = {Laterality.LEFT, Laterality.RIGHT}
+    if stated.laterality in sides or Laterality.BILATERAL in sides or sides == both:
+        return None
+    reason = f"laterality: {stated.code} is {next(iter(sides))}, not {stated.laterality}"
+    return VerdictLabel.CONTRADICTED, Severity.CRITICAL, _ids(agreeing), reason
+
+
+_SIDED = re.compile(r"\b(?:left|right)\b", re.IGNORECASE)
+"""A finding whose name has a side has no other."""
 
 
 def _ids(found: Iterable[tuple[Finding, Source]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(source.id for _, source in found))
 
 
+def _stands_in(quote: str, text: str) -> bool:
+    """Whether a quote is the whole text or whole sentences of it; a part of a sentence may turn its sense."""
+    said = [_plain(sentence.text) for sentence in sentences(quote)]
+    there = [_plain(sentence.text) for sentence in sentences(text)]
+    return any(there[i : i + len(said)] == said for i in range(len(there))) if said else False
+
+
 def _plain(text: str) -> str:
-    return " ".join(text.lower().replace("-", " ").split())
+    """Fold case, spaces, the full stop and hyphens between letters; a minus before a number stays."""
+    return " ".join(re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", " ", text.lower()).split()).rstrip(". ")
 
 
 _ORDER = (VerdictLabel.SUPPORTED, VerdictLabel.NOT_ADDRESSED, VerdictLabel.CONTRADICTED)
 
 
-def _badness(check: Check) -> int:
-    return _ORDER.index(check[0])
+def _badness(check: Check) -> tuple[int, float]:
+    return _ORDER.index(check[0]), -MEDIHALL_SCORE.get(check[1], 1.0)
