@@ -18,8 +18,8 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
-
 from noop import CASE, noop_chat, noop_handle
+
 from wardround.agents import prompts
 from wardround.agents.roster import embedded_roster
 from wardround.core.answers import AttendingAnswer, PlanAnswer, SpecialistAnswer, ToolChoice, TriageAnswer
@@ -42,6 +42,8 @@ from wardround.tools.tool import Patient
 
 
 class Bare(TypedDict, total=False):
+    """State of the hand-written graph: the values themselves."""
+
     case: Case
     items: Annotated[list[Item], operator.add]
     opinions: Annotated[list[Opinion], operator.add]
@@ -134,16 +136,19 @@ def bare_graph() -> Any:
         extra = prompts.claims_section(list(graph.claims.values()), graph.verdicts)
         extra += prompts.posterior_section(graph.differential)
         question = prompts.messages(
-            "attending", "what is it?", AttendingAnswer, case=state["case"], sources=sources(state["items"]), extra=extra
+            "attending",
+            "what is it?",
+            AttendingAnswer,
+            case=state["case"],
+            sources=sources(state["items"]),
+            extra=extra,
         )
         return {"diagnosis": (await ask(question, AttendingAnswer)).diagnosis}
 
     async def gate(state: Bare) -> Bare:
         entry = kb.find_condition(state["diagnosis"])
         proposal = Proposal(entry.id if entry else None, state["diagnosis"], (), False, "", state["read"], 0, 3, False)
-        decision = decide(
-            kb, evidence(state), proposal, GatePolicy(), sex="male", closed=DecisionStatus.ABSTAINED
-        )
+        decision = decide(kb, evidence(state), proposal, GatePolicy(), sex="male", closed=DecisionStatus.ABSTAINED)
         return {"decision": decision}
 
     flow: Any = StateGraph(Bare)
@@ -155,8 +160,7 @@ def bare_graph() -> Any:
     flow.add_conditional_edges(
         "plan",
         lambda state: [
-            Send("specialist", {"specialty": s, "case": state["case"], "items": state["items"]})
-            for s in state["route"]
+            Send("specialist", {"specialty": s, "case": state["case"], "items": state["items"]}) for s in state["route"]
         ],
         ["specialist"],
     )

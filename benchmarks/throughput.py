@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from noop import CASE, noop_chat
+
 from wardround.core.case import Case
 from wardround.graphs.settings import ConsultSettings
 from wardround.graphs.ward import Ward

@@ -9,18 +9,22 @@ import pytest
 import wardround as wr
 from wardround.core.decision import DecisionStatus, GateReason
 from wardround.core.errors import BudgetExceeded, CaseError, ModelUnavailable, UsageError
+from wardround.graphs.flow import compile_flow
+from wardround.graphs.state import Context, case_of
+from wardround.models.asking import Asker
+from wardround.models.budget import Meter
 from wardround.models.handle import ModelHandle
 from wardround.models.scripted import ScriptedAnswer, ScriptedChatModel
 from wardround.testing import BundleServer, FixedClock
 from wardround.trace import views
 from wardround.trace.events import (
     AnswerRefused,
-    EvidenceAdded,
     ModelAsked,
     OpinionGiven,
     RunEnded,
     ToolReturned,
 )
+from wardround.trace.recorder import Recorder
 from wardround.trace.store import RunStore
 
 APPENDICITIS = (
@@ -84,11 +88,20 @@ def test_every_weight_leads_back_to_words_of_the_case(appendicitis: wr.Consult) 
             assert APPENDICITIS[source.start :].startswith(source.text)
 
 
-def test_the_graph_rebuilt_from_the_log_is_the_live_one(appendicitis: wr.Consult) -> None:
-    live = wr.EvidenceGraph(e.item for e in appendicitis.events if isinstance(e, EvidenceAdded))
-    rebuilt = views.evidence_graph(appendicitis.events)
-    assert rebuilt == live == appendicitis.evidence
-    assert rebuilt.differential.top == appendicitis.decision.diagnosis
+async def test_the_graph_rebuilt_from_the_log_is_the_one_in_the_state(appendicitis: wr.Consult) -> None:
+    ward = wr.Ward()
+    recorder = Recorder(appendicitis.run)
+    asker = Asker(
+        ward.model, recorder, Meter(wr.Budget(), recorder.clock), asyncio.Semaphore(8), timeout=60.0, seed=0
+    )
+    context = Context(appendicitis.case, ward.clinician, ward.roster, ward.settings, recorder, asker)
+    state = await compile_flow().ainvoke({}, context=context)
+    live = context.graph(case_of(state), state["items"])
+    rebuilt = views.evidence_graph(recorder.events)
+    assert rebuilt == live
+    assert rebuilt.differential == live.differential
+    assert rebuilt == appendicitis.evidence
+    assert wr.EvidenceGraph.from_json(json.loads(json.dumps(rebuilt.to_json()))) == live
 
 
 def test_every_claim_cites_evidence_of_the_log_and_is_judged(appendicitis: wr.Consult) -> None:
@@ -267,8 +280,6 @@ def test_the_budget_ends_in_an_abstention_that_names_it() -> None:
 
 
 def test_a_budget_of_nothing_is_an_error_of_the_meter_alone() -> None:
-    from wardround.models.budget import Meter
-
     meter = Meter(wr.Budget(calls=0), FixedClock())
     with pytest.raises(BudgetExceeded, match="0 calls"):
         meter.ask()

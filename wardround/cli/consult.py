@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wardround.core.errors import UsageError
+from wardround.cli.terminal import check_target, print_json, write_file
+from wardround.core.errors import CaseError, UsageError
 
 if TYPE_CHECKING:
     from wardround.core.case import Case
-    from wardround.graphs.batch import Progress
+    from wardround.graphs.batch import Entry, Progress, ResultFile
     from wardround.graphs.ward import Ward
 
 WORKSPACE = typer.Option(
@@ -36,17 +37,21 @@ def consult(
     rollouts: Annotated[int, typer.Option(min=1, max=50, help="Opinions asked of each specialist.")] = 3,
     seed: Annotated[int, typer.Option(help="The same case, model and seed give the same run.")] = 0,
     calls: Annotated[int, typer.Option(min=1, help="Model calls that a case may use.")] = 200,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one model call.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds for one model call.")] = 120.0,
     escalate: Annotated[bool, typer.Option("--escalate", help="Ask a person where the gate stays closed.")] = False,
     fhir: Annotated[Path | None, typer.Option(help="Write the result as a FHIR Bundle here as well.")] = None,
 ) -> None:
     """Consult a case: triage, specialists, verification, attending, decision."""
     path = Path(case)
-    many = case != "-" and (path.is_dir() or path.suffix.lower() == ".jsonl")
+    many = case != "-" and (_is_folder(path) or path.suffix.lower() == ".jsonl")
     if many and out is None:
         raise UsageError(f"{case} holds many cases; give --out FILE.jsonl for the results")
+    if many and fhir is not None:
+        raise UsageError(f"--fhir is for one case, but {case} holds many; take it out")
     if not many and (out is not None or resume):
         raise UsageError("--out and --resume are for many cases; give a folder or a .jsonl file")
+    if fhir is not None:
+        check_target(fhir, "--fhir")
     loaded = None if many else _load(case)
 
     from wardround.graphs.settings import ConsultSettings
@@ -63,12 +68,35 @@ def consult(
         _one(ward, loaded, as_json=as_json, fhir=fhir)
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file can have; reading it says so
+        return False
+
+
 def _load(case: str) -> Case:
     from wardround.core.case import Case
 
     if case == "-":
-        return Case.from_text(sys.stdin.read(), where="standard input")
+        return Case.from_text(_standard_input(), where="standard input")
     return Case.from_file(case)
+
+
+def _standard_input() -> str:
+    from wardround.core.case_file import MAX_BYTES
+
+    where = "standard input"
+    data = sys.stdin.buffer.read()
+    most = MAX_BYTES[data.lstrip()[:1] == b"{"]
+    if len(data) > most:
+        what = f"{len(data) / 1e6:.1f} MB is more than the {most / 1e6:g} MB that a case may have"
+        raise CaseError(what, where=where, mend="cut it to the encounter in question")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start} is not UTF-8 text"
+        raise CaseError(what, where=where, mend="give a note, a JSON case or a FHIR Bundle in UTF-8") from error
 
 
 def _one(ward: Ward, case: Case, *, as_json: bool, fhir: Path | None) -> None:
@@ -78,9 +106,9 @@ def _one(ward: Ward, case: Case, *, as_json: bool, fhir: Path | None) -> None:
     with errors.status("consulting ..."):
         result = ward.consult(case)
     if fhir is not None:
-        fhir.write_text(json.dumps(result.to_fhir(), indent=2) + "\n", "utf-8")
+        write_file(fhir, json.dumps(result.to_fhir(), indent=2) + "\n", "--fhir")
     if as_json:
-        typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
+        print_json(result.to_json())
         return
     from wardround.cli.show import show_consult
 
@@ -94,13 +122,15 @@ def _many(ward: Ward, source: Path, out: Path, *, resume: bool, as_json: bool) -
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from wardround.graphs.batch import ResultFile, consult_many, entries
+    from wardround.graphs.batch import consult_many
 
-    batch = entries(source)
-    results = ResultFile(out, resume=resume)
+    batch = _entries(source)
+    fresh = not out.exists()
+    results = _result_file(source, out, resume=resume)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        with Bar(*columns, console=Console(stderr=True)) as bar:
+        errors = Console(stderr=True)
+        with Bar(*columns, console=errors, disable=not errors.is_terminal) as bar:
             task = bar.add_task("cases", total=len(batch), completed=len(results.keys))
 
             def told(progress: Progress) -> None:
@@ -109,11 +139,37 @@ def _many(ward: Ward, source: Path, out: Path, *, resume: bool, as_json: bool) -
             asyncio.run(consult_many(ward, batch, results, told=told))
     finally:
         results.close()
+        if fresh and not results.keys:
+            out.unlink()
     summary = _summary(out)
     if as_json:
-        typer.echo(json.dumps({"out": str(out), **summary}))
+        print_json({"out": str(out), **summary})
     else:
         typer.echo(f"{out}: " + ", ".join(f"{n} {name}" for name, n in summary.items()))
+
+
+def _entries(source: Path) -> list[Entry]:
+    from wardround.graphs.batch import entries
+
+    if not source.exists():
+        raise CaseError("no such file", where=str(source), mend="give a folder or a .jsonl file of cases")
+    try:
+        return entries(source)
+    except UnicodeDecodeError as error:
+        raise CaseError("it is not UTF-8 text", where=str(source), mend="write the cases in UTF-8") from error
+
+
+def _result_file(source: Path, out: Path, *, resume: bool) -> ResultFile:
+    from wardround.graphs.batch import ResultFile
+
+    if out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; give a .jsonl file")
+    if out.exists() and out.samefile(source):
+        raise UsageError(f"--out {out}: these are the cases themselves; give another file")
+    try:
+        return ResultFile(out, resume=resume)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written ({error.strerror}); give another file") from error
 
 
 def _summary(out: Path) -> dict[str, int]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 
-from wardround.core.errors import UsageError, WardroundError
+from wardround.cli.terminal import folded, lenient_streams, printable
+from wardround.core.errors import KnowledgeError, UsageError, WardroundError
 
 app = typer.Typer(
     name="wardround",
     help="Several local medical models look at one patient together. Research software, not validated for care.",
+    epilog="Exit codes: 0 done, 1 the work failed, 2 the call was wrong. With --debug, an error shows its traceback.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+_INTERRUPTED = 130
+_WrongCall = typer.BadParameter.__mro__[1]
+"""What the parser raises where it does not understand the call."""
 
 
 def run() -> None:
@@ -22,32 +29,55 @@ def run() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    lenient_streams()
     try:
-        app()
-    except WardroundError as error:
-        _fail(error, debug)
-    except BaseExceptionGroup as group:
-        ours = group.subgroup(WardroundError)
-        if ours is None:
-            raise
-        _fail(_first(ours), debug)
-    except KeyboardInterrupt:
+        code = app(prog_name="wardround", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
+    except Exception as error:
+        code = _failed(error, debug)
+    if code == _INTERRUPTED:
         typer.echo("interrupted", err=True)
-        sys.exit(130)
+    sys.exit(code or 0)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+def _failed(raised: Exception, debug: bool) -> int:
+    """Say what went wrong and return the exit code."""
+    if debug:
+        traceback.print_exception(raised)
+    error = _ours(raised)
+    message = _message(error)
+    if message:
+        typer.echo(f"error: {message}", err=True)
+    return 2 if isinstance(error, UsageError | _WrongCall) else 1
+
+
+def _ours(error: BaseException) -> BaseException:
+    """Return the first error of a group that Wardround raised on purpose; else the first."""
+    if isinstance(error, BaseExceptionGroup):
+        wanted = error.subgroup(WardroundError) or error
+        return _ours(wanted.exceptions[0])
     return error
 
 
-def _fail(error: BaseException, debug: bool) -> None:
-    if debug:
-        raise error
-    typer.echo(f"error: {error}", err=True)
-    sys.exit(2 if isinstance(error, UsageError) else 1)
+def _message(error: BaseException) -> str:
+    if isinstance(error, KnowledgeError):
+        return printable(str(error))
+    if isinstance(error, WardroundError):
+        return folded(str(error))
+    if isinstance(error, _WrongCall):
+        return _wrong_call(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return folded(f"{error.filename}: {error.strerror}; check the path and its rights")
+    return folded(f"unexpected {type(error).__name__}: {error}; --debug shows where")
+
+
+def _wrong_call(error: BaseException) -> str:
+    """Return the parser's message; it is empty where help was printed for want of a command."""
+    said = folded(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "wardround"
+    return f"{said}; see `{command} --help`" if said else ""
 
 
 def _register() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wardround.cli.consult import WORKSPACE
+from wardround.cli.terminal import check_target, print_json, printable, write_file
+from wardround.core.errors import UsageError
 
 if TYPE_CHECKING:
     from wardround.trace.store import RunStore
@@ -23,28 +24,26 @@ Folder = Annotated[Path, WORKSPACE]
 @runs.command("list")
 def list_runs(
     workspace: Folder = Path(".wardround"),
-    limit: Annotated[int, typer.Option(min=1, help="How many, the latest first.")] = 30,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the latest first.")] = 30,
     as_json: Json = False,
 ) -> None:
     """List runs, the latest first."""
     rows = _store(workspace).runs(limit=limit)
     if as_json:
-        typer.echo(
-            json.dumps(
-                [
-                    {
-                        "run": row.id,
-                        "case": row.case,
-                        "model": row.model,
-                        "started": row.started.isoformat(),
-                        "state": row.state,
-                        "status": row.status,
-                        "diagnosis": row.diagnosis,
-                        "probability": row.probability,
-                    }
-                    for row in rows
-                ]
-            )
+        print_json(
+            [
+                {
+                    "run": row.id,
+                    "case": row.case,
+                    "model": row.model,
+                    "started": row.started.isoformat(),
+                    "state": row.state,
+                    "status": row.status,
+                    "diagnosis": row.diagnosis,
+                    "probability": row.probability,
+                }
+                for row in rows
+            ]
         )
         return
     from rich.console import Console
@@ -53,13 +52,13 @@ def list_runs(
 
     table = Table(box=None, header_style="bold")
     for name in ("run", "started", "case", "model", "state", "decision", "leading diagnosis", "p"):
-        table.add_column(name, no_wrap=name in ("run", "state", "p"))
+        table.add_column(name, no_wrap=name in ("run", "started", "state", "p"), overflow="fold")
     for row in rows:
         table.add_row(
             row.id,
             row.started.strftime("%Y-%m-%d %H:%M"),
-            escape(row.case),
-            escape(row.model),
+            escape(printable(row.case)),
+            escape(printable(row.model)),
             row.state,
             row.status or "",
             escape(row.diagnosis or ""),
@@ -82,7 +81,7 @@ def show(run: Run, workspace: Folder = Path(".wardround"), as_json: Json = False
     decided = decision(events) is not None
     if as_json:
         result = consult.to_json() if decided else {"run": row.id, "case": row.case, "state": row.state}
-        typer.echo(json.dumps(result, ensure_ascii=False))
+        print_json(result)
         return
     from rich.console import Console
 
@@ -93,7 +92,7 @@ def show(run: Run, workspace: Folder = Path(".wardround"), as_json: Json = False
         show_consult(consult, console)
     console.print()
     console.print("How it went", style="bold")
-    console.print(timeline(events), markup=False)
+    console.print(printable(timeline(events)), markup=False)
 
 
 @runs.command()
@@ -105,12 +104,14 @@ def export(
     """Write a run's events as JSON lines."""
     from wardround.trace.store import export_lines
 
+    if out is not None:
+        check_target(out, "--out")
     store = _store(workspace)
     lines = export_lines(store.events(store.find(run).id))
     if out is None:
         typer.echo(lines, nl=False)
     else:
-        out.write_text(lines, "utf-8")
+        write_file(out, lines, "--out")
 
 
 @runs.command()
@@ -124,10 +125,10 @@ def answer(
     as_json: Json = False,
 ) -> None:
     """Answer for a run that waits for a person."""
-    from wardround.core.errors import UsageError
-
     if (diagnosis is None) == (information is None):
         raise UsageError("give either --diagnosis or --information")
+    if not (diagnosis or information or "").strip():
+        raise UsageError(f"{'--information' if diagnosis is None else '--diagnosis'} is empty; say it in words")
     store = _store(workspace)
     row = store.find(run)
     started = store.events(row.id)[0]
@@ -141,7 +142,7 @@ def answer(
     ward = Ward(started.model, settings=settings, workspace=workspace, base_url=base_url)
     result = ward.resume(row.id, diagnosis=diagnosis, information=information, note=note)
     if as_json:
-        typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
+        print_json(result.to_json())
         return
     from rich.console import Console
 

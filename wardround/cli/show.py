@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from wardround.cli.terminal import folded, printable
 from wardround.core.decision import Decision, DecisionStatus
 from wardround.core.finding import Presence
 from wardround.graphs.consult import NOTICE, Consult
@@ -36,7 +37,8 @@ def show_consult(consult: Consult, console: Console) -> None:
     decision = consult.decision
     console.print(_headline(decision))
     for reason in decision.reasons:
-        console.print(f"  [yellow]-[/] {escape(reason.code.value.replace('_', ' '))}: {escape(reason.detail)}")
+        code = reason.code.value.replace("_", " ")
+        console.print(f"  [yellow]-[/] {code}: {escape(printable(reason.detail))}")
     if decision.red_flags:
         _section(console, "Red flags")
         for flag in decision.red_flags[:8]:
@@ -50,8 +52,12 @@ def show_consult(consult: Consult, console: Console) -> None:
         for missing in telling:
             console.print(f"  - {escape(missing.name)} [dim]({missing.how}, {missing.gain:.2f} bits)[/]")
     _not_taken_in(consult, console)
+    if decision.status is DecisionStatus.ESCALATED:
+        _section(console, "Waits for a person")
+        answer = f"wardround runs answer {consult.run} --information TEXT (or --diagnosis NAME)"
+        console.print(f"  {answer}", soft_wrap=True)
     console.print()
-    console.print(_cost(consult), style="dim")
+    console.print(_cost(consult), style="dim", markup=False)
     console.print(NOTICE, style="dim")
 
 
@@ -101,9 +107,9 @@ def _evidence(consult: Consult, console: Console) -> None:
 
 def _show_weight(weight: Weight, console: Console) -> None:
     negated = "no " if weight.presence is Presence.ABSENT else ""
-    console.print(f"  {weight.llr:+.1f}  {negated}{escape(weight.name)}")
+    console.print(f"  {weight.llr:+.1f}  {negated}{escape(printable(weight.name))}")
     lines = [
-        Text.assemble((f'"{_short(source.text)}" ', "italic dim"), (f"[{source.title}]", "cyan dim"))
+        Text.assemble((f'"{_short(source.text)}" ', "italic dim"), (f"[{folded(source.title)}]", "cyan dim"))
         for source in weight.sources[:2]
     ]
     if weight.citation:
@@ -113,8 +119,8 @@ def _show_weight(weight: Weight, console: Console) -> None:
 
 
 def _short(text: str) -> str:
-    folded = " ".join(text.split())
-    return folded if len(folded) <= _QUOTED else folded[: _QUOTED - 3] + "..."
+    line = folded(text)
+    return line if len(line) <= _QUOTED else line[: _QUOTED - 3] + "..."
 
 
 def _not_taken_in(consult: Consult, console: Console) -> None:
@@ -123,9 +129,9 @@ def _not_taken_in(consult: Consult, console: Console) -> None:
     _section(console, "Not taken in")
     if consult.skipped:
         named = ", ".join(f"{n} {kind}" for kind, n in sorted(consult.skipped.items()))
-        console.print(f"  - resources that say nothing to a diagnosis: {escape(named)}")
+        console.print(f"  - resources that say nothing to a diagnosis: {escape(printable(named))}")
     for problem in consult.problems:
-        console.print(f"  - {escape(problem)}")
+        console.print(f"  - {escape(printable(problem))}")
 
 
 def _cost(consult: Consult) -> str:
@@ -134,7 +140,7 @@ def _cost(consult: Consult) -> str:
     parts = [f"{usage.seconds:.1f} s", f"{usage.calls} model calls", counted, f"{usage.tools} tool calls"]
     urgency = f"urgency {consult.triage.urgency.value}; " if consult.triage else ""
     combined = f"combined uncertainty {consult.uncertainty.combined:.2f}; " if consult.uncertainty else ""
-    return f"{urgency}{combined}{', '.join(parts)}; model {consult.model}; run {consult.run}"
+    return f"{urgency}{combined}{', '.join(parts)}; model {printable(consult.model)}; run {consult.run}"
 
 
 def _section(console: Console, title: str) -> None:

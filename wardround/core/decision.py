@@ -115,3 +115,18 @@ class Decision(Frozen):
     red_flags: tuple[RedFlag, ...] = ()
     summary: str = ""
     """The attending's argument in sentences."""
+
+    def __str__(self) -> str:
+        """Return the decision in a line, and each reason against it in one more.
+
+        >>> from wardround.core.differential import Differential
+        >>> print(Decision(status=DecisionStatus.ABSTAINED, differential=Differential()))
+        abstained: no hypothesis
+        """
+        shown = self.diagnosis or self.differential.top
+        named = f"{shown.name} ({shown.icd10})" if shown is not None else "no hypothesis"
+        chance = f", probability {self.probability:.1%}" if self.probability is not None else ""
+        within = f" [{self.interval[0]:.1%} to {self.interval[1]:.1%}]" if self.interval is not None else ""
+        leading = "" if self.status is DecisionStatus.FINAL or shown is None else "leading "
+        head = f"{self.status.value}: {leading}{named}{chance}{within}"
+        return "\n".join([head, *(f"  - {reason.code.value}: {reason.detail}" for reason in self.reasons)])

@@ -402,6 +402,8 @@ class EvidenceGraph:
         for claim in self.claims.values():
             graph.add_node(claim.id, kind="claim", label=claim.text)
             for cited in claim.cites:
+                if cited not in graph:
+                    graph.add_node(cited, kind="unknown", label=cited)
                 graph.add_edge(claim.id, cited, kind="cites")
         return graph
 

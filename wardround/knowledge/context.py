@@ -99,7 +99,8 @@ _AFTER: dict[Assertion, str] = {
         | \s*[:–—-]\s*(?:no|none|nil|neg|negative|absent|denied|not (?:present|seen))(?=\s*(?:[.,;)]|$))
         | denied | none | nil | free\b
         | (?:(?:is|was|are|were) (?:not|never)|isn't|wasn't|aren't|weren't)
-          [ ](?:there|a (?:feature|problem|concern|complaint)|reported|described|mentioned|experienced|documented|recorded)
+          [ ](?:there|a (?:feature|problem|concern|complaint)|reported|described|mentioned|experienced|documented
+          |recorded)
         | (?:(?:is|was|are|were) (?:not|never)|isn't|wasn't|aren't|weren't)(?=\s*(?:[.,;)]|$))
         | (?:did|does|do) not (?:occur|exist) | (?:grew|showed?|found|revealed) nothing | no growth
     """,
@@ -112,13 +113,14 @@ _AFTER: dict[Assertion, str] = {
 }
 
 _PSEUDO = r"""
-    no (?:(?:significant|interval|real|apparent|further|great|obvious|definite|appreciable) )?(?:change|increase|decrease|improvement|worsening
+    no (?:(?:significant|interval|real|apparent|further|great|obvious|definite|appreciable) )?
+    (?:change|increase|decrease|improvement|worsening
     |relief|response|progress)(?: in| of| from| to| with| after)?
     | not only | not just | not (?:relieved|improved|improving|better|helped|settling|settled|responding|controlled
     |changed|tolerat\w+|sleep\w*|resolv\w+|know)(?: by| with| after| in)?
     | without (?:change|improvement|relief|difficulty breathing through) | no (?:better|worse|longer tolerat\w+)
     | gram negative | not (?:sure|certain|clear) | doesn't (?:help|go away|improve|settle) | don't know (?:why|what)
-    | no (?:one|doubt|matter|idea) | nothing (?:helps|relieves) | has not (?:improved|resolved|settled|helped|gone)
+    | no (?:one(?!-)|doubt|matter|idea) | nothing (?:helps|relieves) | has not (?:improved|resolved|settled|helped|gone)
     | (?:did|does|do|didn't|doesn't|don't)(?: not)? (?:help|improve|relieve|settle|respond|touch|ease|work)
     | can(?:no|')t (?:sleep|walk|stand|keep|eat|hold|breathe|catch|pass|see|move|bear|stop|lie|work|swallow|open
     |feel|lift|raise|weight)
@@ -134,8 +136,9 @@ _PSEUDO = r"""
     | (?:presents?|presented|presenting|attends?|attended|comes|came|seen|gives|gave|admitted|referred)
       [ ](?:in )?(?:with )?(?:a |an )?(?:history|hx) of
     | (?:history|hx) of(?=[^.;,]*\b(?:for|over|lasting|x)
-      [ ](?:(?:the|about|around|at least|over|nearly|almost|past|last) )*(?:an?|\d+|one|two|three|four|five|six|seven|eight
-      |nine|ten|several|few)[ -](?:minute|min|hour|hr|day|week|wk|month|year)) | (?:history|hx) of(?=[^.;,]*\bsince\b)
+      [ ](?:(?:the|about|around|at least|over|nearly|almost|past|last) )*(?:an?|\d+|one|two|three|four|five|six|seven
+      |eight|nine|ten|several|few)[ -](?:minute|min|hour|hr|day|week|wk|month|year))
+    | (?:history|hx) of(?=[^.;,]*\bsince\b)
     | (?:why|where|when|how long|how often|how bad|how much|since when|what (?:is|are|was|could|causes?))\b[^.,;?]*\?
 """
 

@@ -46,6 +46,8 @@ class Mention:
 class _Phrase:
     target: str
     words: tuple[str, ...]
+    spans_clauses: bool
+    """Whether it has a comma of its own, so that word for word it may cross one."""
 
 
 class Lexicon:
@@ -54,7 +56,7 @@ class Lexicon:
     def __init__(self, phrases: Iterable[tuple[str, str]]) -> None:
         """Index phrases given as (target, phrase)."""
         known = {
-            _Phrase(target, words)
+            _Phrase(target, words, "," in phrase)
             for target, phrase in phrases
             if (words := tuple(token.word for token in tokens(phrase)))
         }
@@ -69,7 +71,7 @@ class Lexicon:
 
         Args:
             text: Its tokens.
-            clause_of: The clause of each token; a phrase does not cross clauses.
+            clause_of: The clause of each token; a phrase does not cross clauses, save one written with a comma.
         """
         found = [
             mention
@@ -94,7 +96,7 @@ def _displaces(longer: Mention, shorter: Mention, text: Sequence[Token]) -> bool
 
 
 def _match(phrase: _Phrase, text: Sequence[Token], at: int, clause_of: Sequence[int]) -> Mention | None:
-    ordered = _match_in_order(phrase.words, text, at, clause_of)
+    ordered = _match_in_order(phrase, text, at, clause_of)
     chosen = ordered or _match_any_order(phrase.words, text, at, clause_of)
     if chosen is None:
         return None
@@ -106,14 +108,15 @@ def _is_passed_over(word: str) -> bool:
     return word in _PASSED_OVER or word.isdigit()
 
 
-def _match_in_order(words: Sequence[str], text: Sequence[Token], at: int, clause_of: Sequence[int]) -> list[int] | None:
+def _match_in_order(phrase: _Phrase, text: Sequence[Token], at: int, clause_of: Sequence[int]) -> list[int] | None:
+    words = phrase.words
     key = words.index(text[at].word)
     first = at - key
     if first < 0 or first + len(words) > len(text):
         return None
     places = list(range(first, first + len(words)))
     same = all(text[i].word == word for i, word in zip(places, words, strict=True))
-    return places if same and len({clause_of[i] for i in places}) == 1 else None
+    return places if same and (phrase.spans_clauses or len({clause_of[i] for i in places}) == 1) else None
 
 
 def _match_any_order(

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -53,6 +53,7 @@ def load(folder: Traversable) -> KnowledgeBase:
         ("analyte", [e.id for e in analytes]),
         ("condition", [e.id for e in conditions]),
         ("passage", [e.id for e in passages]),
+        ("presentation", [f.presentation.id for f in presentation_files.values()]),
     ):
         faults += [f"{name} {key} is defined {n} times" for key, n in Counter(entries).items() if n > 1]
     base = KnowledgeBase(
@@ -66,6 +67,12 @@ def load(folder: Traversable) -> KnowledgeBase:
             f.presentation.id: tuple(c.id for c in f.conditions) for f in presentation_files.values()
         },
     )
+    faults += [
+        f"{name}: analyte {analyte.id} has no declared source {analyte.source}"
+        for name, file in finding_files.items()
+        for analyte in file.analytes
+        if analyte.source not in {*file.sources, GRADED}
+    ]
     faults += _faults(base, presentation_files)
     if faults:
         raise KnowledgeError(faults)
@@ -73,14 +80,17 @@ def load(folder: Traversable) -> KnowledgeBase:
 
 
 def _files(folder: Traversable, kind: type[_F], faults: list[str]) -> dict[str, _F]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    if not folder.is_dir():
+        faults.append(f"{folder.name}: there is no such folder")
+        return {}
+    loader = _strict_loader()
     read: dict[str, _F] = {}
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if not file.name.endswith(".yaml"):
             continue
         try:
             read[file.name] = kind.model_validate(yaml.load(file.read_text("utf-8"), loader))
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             faults.append(f"{file.name}: {error}")
         except ValidationError as error:
             faults += [
@@ -88,6 +98,25 @@ def _files(folder: Traversable, kind: type[_F], faults: list[str]) -> dict[str, 
                 for fault in error.errors(include_url=False)
             ]
     return read
+
+
+@cache
+def _strict_loader() -> Any:
+    """A safe loader that refuses a key given twice, of which YAML would keep the last."""
+    loader: Any = type("StrictLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+    loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+    return loader
+
+
+def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", key_node.start_mark)
+        seen.add(key)
+    mapping: dict[Any, Any] = loader.construct_mapping(node, deep=True)
+    return mapping
 
 
 def _faults(base: KnowledgeBase, files: dict[str, PresentationFile]) -> list[str]:
@@ -117,9 +146,22 @@ def _finding_faults(entry: FindingEntry, base: KnowledgeBase) -> list[str]:
         for code in entry.implies
         if code in base.findings and entry.background > base.findings[code].background
     ]
+    if not faults and entry.id in _reached(entry.id, base):
+        faults.append(f"finding {entry.id} implies itself")
     if entry.analyte is not None and entry.analyte not in base.analytes:
         faults.append(f"finding {entry.id} needs unknown analyte {entry.analyte}")
     return faults
+
+
+def _reached(code: str, base: KnowledgeBase) -> set[str]:
+    reached: set[str] = set()
+    queue = list(base.findings[code].implies)
+    while queue:
+        broad = queue.pop()
+        if broad in base.findings and broad not in reached:
+            reached.add(broad)
+            queue.extend(base.findings[broad].implies)
+    return reached
 
 
 def _condition_faults(condition: ConditionEntry, base: KnowledgeBase, declared: set[str]) -> list[str]:

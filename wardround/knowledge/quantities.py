@@ -241,7 +241,8 @@ def _known_unit(rest: str, analyte: Analyte) -> tuple[str | None, int]:
     for length in range(min(len(words), 24), 0, -1):
         piece = words[:length]
         follows = words[length : length + 1]
-        if (not follows or not (follows.isalnum() or follows == "/")) and _fold_unit(piece) in rules:
+        is_whole = piece[-1] not in " .,;)" and not (follows.isalnum() or follows == "/")
+        if is_whole and _fold_unit(piece) in rules:
             return piece, lead + length
     return None, 0
 
@@ -250,11 +251,8 @@ def _looks_like_a_unit(text: str) -> bool:
     return "/" in text or text.startswith("%") or text.lower() in _COMMON_UNITS
 
 
-_COMMON_UNITS = frozenset(
-    """
-    mg g kg ug µg μg mcg ng pg ml dl mol mmol umol µmol μmol nmol pmol meq mm cm mmhg iu u kpa bpm
-    """.split()
-)
+_UNITS_ELSEWHERE = "mg g kg ug µg μg mcg ng pg ml dl mol mmol umol µmol μmol nmol pmol meq mm cm mmhg iu u kpa bpm"
+_COMMON_UNITS = frozenset(_UNITS_ELSEWHERE.split())
 
 
 def _fold_unit(unit: str) -> str:

@@ -13,8 +13,7 @@ _UNSTEMMED = 3
 _STEMMER = snowballstemmer.stemmer("english")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _ABBREVIATION = re.compile(
-    r"\b(?:dr|mr|mrs|ms|prof|vs|e\.g|i\.e|approx|ca|no|st|temp|resp|wt|ht|hx|pt|pts|yr|yrs|mo|wk|hr|hrs"
-    r"|min|mins|sec|dx|tx|rx|fig|etc|a\.m|p\.m|[a-z])\.$",
+    r"(?:\b(?:dr|mr|mrs|ms|prof|vs|e\.g|i\.e|approx|ca|hx|pt|pts|dx|tx|rx)|(?<![\d%] )(?<!\d)\b[a-z])\.$",
     re.IGNORECASE,
 )
 _BOUNDARY = re.compile(

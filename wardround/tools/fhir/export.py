@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from wardround.core.case import Case
@@ -16,11 +18,12 @@ from wardround.core.graph import EvidenceGraph
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
 _NAMESPACE = uuid.UUID("6f1d2f0c-7b37-4c55-9f0e-0c4d5f2a9a11")
 _LISTED = 10
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_UNKNOWN_TIME = "1970-01-01T00:00:00+00:00"
+"""Provenance must have an instant; a case without a time has none to give."""
 
 
-def consult_bundle(
-    case: Case, decision: Decision, evidence: EvidenceGraph, *, run: str, model: str
-) -> dict[str, Any]:
+def consult_bundle(case: Case, decision: Decision, evidence: EvidenceGraph, *, run: str, model: str) -> dict[str, Any]:
     """Return a transaction Bundle with Device, ClinicalImpression, RiskAssessment and Provenance.
 
     The Bundle is checked with `fhir.resources.R4B` before it is returned. Ids follow from the run, so
@@ -45,27 +48,30 @@ def consult_bundle(
     return bundle
 
 
+def _instant(moment: datetime) -> str:
+    """FHIR wants a zone; a time without one is taken as UTC, as elsewhere."""
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).isoformat()
+
+
 class _Writer:
     """Collects entries under ids that follow from the run."""
 
     def __init__(self, case: Case, run: str) -> None:
         self.case, self.run = case, run
         self.entries: list[dict[str, Any]] = []
-        self.time = (case.time.isoformat() if case.time is not None else None) or "1970-01-01T00:00:00+00:00"
+        self.time = _instant(case.time) if case.time is not None else None
 
     def add(self, kind: str, name: str, fields: dict[str, Any]) -> str:
         """Add a resource and return the reference to it."""
         reference = f"urn:uuid:{uuid.uuid5(_NAMESPACE, f'{self.run}/{name}')}"
         resource = {"resourceType": kind, **{k: v for k, v in fields.items() if v not in (None, [], {})}}
-        self.entries.append(
-            {"fullUrl": reference, "resource": resource, "request": {"method": "POST", "url": kind}}
-        )
+        self.entries.append({"fullUrl": reference, "resource": resource, "request": {"method": "POST", "url": kind}})
         return reference
 
     def patient(self) -> tuple[str, list[dict[str, Any]]]:
         """Return the reference to the patient and, where the case had none, the entry that makes one."""
         resources = self.case.record.resources if self.case.record is not None else ()
-        known = [r for r in resources if r.get("resourceType") == "Patient" and r.get("id")]
+        known = [r for r in resources if r.get("resourceType") == "Patient" and _ID.fullmatch(str(r.get("id") or ""))]
         if len(known) == 1:
             return f"Patient/{known[0]['id']}", []
         fields = {
@@ -83,7 +89,7 @@ def _device(model: str) -> dict[str, Any]:
     }
 
 
-def _risk(decision: Decision, patient: str, device: str, time: str) -> dict[str, Any]:
+def _risk(decision: Decision, patient: str, device: str, time: str | None) -> dict[str, Any]:
     return {
         "status": "preliminary",
         "subject": {"reference": patient},
@@ -101,7 +107,7 @@ def _risk(decision: Decision, patient: str, device: str, time: str) -> dict[str,
     }
 
 
-def _impression(decision: Decision, claims: Sequence[Claim], patient: str, time: str) -> dict[str, Any]:
+def _impression(decision: Decision, claims: Sequence[Claim], patient: str, time: str | None) -> dict[str, Any]:
     is_final = decision.status is DecisionStatus.FINAL and decision.diagnosis is not None
     diagnosis = decision.diagnosis
     return {
@@ -120,11 +126,11 @@ def _impression(decision: Decision, claims: Sequence[Claim], patient: str, time:
     }
 
 
-def _provenance(targets: Sequence[str], device: str, evidence: EvidenceGraph, time: str) -> dict[str, Any]:
+def _provenance(targets: Sequence[str], device: str, evidence: EvidenceGraph, time: str | None) -> dict[str, Any]:
     documents = dict.fromkeys(source.document for source in evidence.sources.values())
     return {
         "target": [{"reference": target} for target in targets],
-        "recorded": time,
+        "recorded": time or _UNKNOWN_TIME,
         "agent": [{"who": {"reference": device}}],
         "entity": [{"role": "source", "what": _what(document)} for document in documents],
     }
@@ -132,8 +138,8 @@ def _provenance(targets: Sequence[str], device: str, evidence: EvidenceGraph, ti
 
 def _what(document: str) -> dict[str, Any]:
     kind, _, rest = document.partition("/")
-    is_resource = kind.isalpha() and kind[:1].isupper() and bool(rest) and rest != "?"
-    return {"reference": document} if is_resource else {"display": document}
+    is_resource = kind.isalpha() and kind[:1].isupper() and _ID.fullmatch(rest) is not None
+    return {"reference": document} if is_resource else {"display": document.strip() or "unnamed document"}
 
 
 def _concept(name: str, icd10: str | None) -> dict[str, Any]:

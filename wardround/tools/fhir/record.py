@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from typing import Any
 
 from wardround.core.case_file import parse_fhir_time
 from wardround.core.errors import ToolRetry, UsageError
-from wardround.core.finding import Finding
+from wardround.core.finding import Assertion, Finding
 from wardround.core.source import Source, SourceKind
 from wardround.knowledge.clinician import KnowledgeClinician
 from wardround.knowledge.text import sentences, tokens
@@ -74,9 +74,9 @@ class RecordSearch:
         """Return the places that speak of the argument, the latest first.
 
         Raises:
-            ToolRetry: The argument is empty.
+            ToolRetry: The argument has no words.
         """
-        if not argument.strip():
+        if not tokens(argument):
             raise ToolRetry(self.name, "give what to look for in a few words")
         hits = [source for source in self._chart.sources if self._speaks_of(source, argument, patient)]
         sources = tuple(hits[:FOUND])
@@ -93,14 +93,15 @@ class RecordSearch:
             coded = {f.code for f in self._chart.findings if f.source == source.id}
             return bool(wanted & (said | coded))
         words = {token.word for token in tokens(argument)}
-        return words <= {token.word for token in tokens(source.text)}
+        return bool(words) and words <= {token.word for token in tokens(source.text)}
 
 
 def _sources(resource: Resource) -> Iterator[Source]:
     kind = str(resource.get("resourceType"))
-    if resource.get("status") == "entered-in-error" or _code(resource, "verificationStatus") == "entered-in-error":
+    if _is_void(resource):
         return
-    document = f"{kind}/{resource.get('id', '?')}"
+    id_ = resource.get("id")
+    document = f"{kind}/{_unicode(id_) if isinstance(id_, str) and id_ else '?'}"
     time = parse_fhir_time(_when(resource))
     if kind == "DocumentReference":
         for n, sentence in enumerate(_document_sentences(resource), start=1):
@@ -113,9 +114,33 @@ def _sources(resource: Resource) -> Iterator[Source]:
             )
         return
     writer = _WRITERS.get(kind)
-    text = writer(resource) if writer is not None else ""
+    text = _unicode(writer(resource)) if writer is not None else ""
     if text.strip():
         yield Source(kind=_kind(resource), text=text, document=document, title=document, time=time)
+
+
+def _is_void(resource: Resource) -> bool:
+    """Whether it was withdrawn, or tells of something that was not done."""
+    status = resource.get("status")
+    return (
+        "entered-in-error" in (status, resource.get("docStatus"), _code(resource, "verificationStatus"))
+        or resource.get("doNotPerform") is True
+        or status in _NOT_DONE
+    )
+
+
+_NOT_DONE = (
+    "not-done",
+    "preparation",
+    "planned",
+    "draft",
+    "proposed",
+    "intended",
+    "cancelled",
+    "declined",
+    "superseded",
+)
+"""Statuses under which a resource says nothing of what the patient has or had."""
 
 
 def _kind(resource: Resource) -> SourceKind:
@@ -145,7 +170,7 @@ def _condition(resource: Resource) -> str:
 def _observation(resource: Resource) -> str:
     parts = [_measured(resource)]
     parts += [_measured(component) for component in _list(resource.get("component"))]
-    notes = [str(n.get("text", "")) for n in _list(resource.get("note"))]
+    notes = [_string(n.get("text")) for n in _list(resource.get("note"))]
     return " ".join(p for p in (*parts, *notes) if p)
 
 
@@ -156,28 +181,35 @@ def _measured(part: Resource) -> str:
     quantity = _map(part.get("valueQuantity"))
     interpretation = " ".join(_concept(c) for c in _list(part.get("interpretation")))
     if "value" in quantity:
-        unit = quantity.get("unit") or quantity.get("code") or ""
-        value = f"{quantity.get('comparator', '')}{quantity['value']} {unit}".strip()
+        unit = _string(quantity.get("unit")) or _string(quantity.get("code"))
+        value = f"{_string(quantity.get('comparator'))}{_scalar(quantity['value'])} {unit}".strip()
     elif "valueCodeableConcept" in part:
         value = _concept(part["valueCodeableConcept"])
     else:
         plain = [part[k] for k in ("valueString", "valueInteger", "valueBoolean", "valueDateTime") if k in part]
-        value = str(plain[0]) if plain else ""
+        value = _scalar(plain[0]) if plain else ""
+    if value.lower().strip(" .") in _DENIALS:
+        return f"No {name} ({value})."
     if not value and not interpretation:
         return ""
     return f"{name}: {value}" + (f" ({interpretation})" if interpretation else "") + "."
 
 
+_DENIALS = ("no", "n", "absent", "none", "negative", "not detected", "not present", "not found", "not seen")
+"""Values that deny what the code names."""
+
+
 def _medication(resource: Resource) -> str:
-    name = _concept(resource.get("medicationCodeableConcept")) or _map(resource.get("medicationReference")).get(
-        "display", ""
-    )
+    name = _concept(resource.get("medicationCodeableConcept"))
+    name = name or _string(_map(resource.get("medicationReference")).get("display"))
     if not name:
         for contained in _list(resource.get("contained")):
             name = name or _concept(contained.get("code"))
     if not name:
         return ""
-    ended = resource.get("status") in ("stopped", "completed", "cancelled", "not-taken", "ended")
+    if resource.get("status") == "not-taken":
+        return f"Does not take {name}."
+    ended = resource.get("status") in ("stopped", "completed", "ended")
     return f"Took {name} in the past." if ended else f"Takes {name}."
 
 
@@ -193,8 +225,19 @@ def _named(prefix: str, *fields: str) -> Any:
     return write
 
 
+def _allergy(resource: Resource) -> str:
+    name = _concept(resource.get("code"))
+    if not name:
+        return ""
+    if _code(resource, "verificationStatus") == "refuted":
+        return f"No allergy to {name}."
+    if _code(resource, "clinicalStatus") in ("resolved", "inactive"):
+        return f"History of allergy to {name} ({_code(resource, 'clinicalStatus')})."
+    return f"Allergy to {name}."
+
+
 def _report(resource: Resource) -> str:
-    conclusion = str(resource.get("conclusion") or "")
+    conclusion = _string(resource.get("conclusion"))
     coded = " ".join(f"{_concept(c)}." for c in _list(resource.get("conclusionCode")))
     name = _concept(resource.get("code"))
     said = " ".join(part for part in (conclusion, coded) if part.strip())
@@ -214,7 +257,7 @@ def _family(resource: Resource) -> str:
 
 def _summary(resource: Resource) -> str:
     findings = [_concept(_map(f).get("itemCodeableConcept")) for f in _list(resource.get("finding"))]
-    parts = [str(resource.get("summary") or ""), *(f"{name}." for name in findings if name)]
+    parts = [_string(resource.get("summary")), *(f"{name}." for name in findings if name)]
     return " ".join(part for part in parts if part)
 
 
@@ -225,7 +268,7 @@ _WRITERS: dict[str, Any] = {
     "MedicationStatement": _medication,
     "MedicationAdministration": _medication,
     "MedicationDispense": _medication,
-    "AllergyIntolerance": _named("Allergy to ", "code"),
+    "AllergyIntolerance": _allergy,
     "Procedure": _named("Had ", "code"),
     "Immunization": _named("Vaccinated: ", "vaccineCode"),
     "DiagnosticReport": _report,
@@ -238,11 +281,12 @@ _WRITERS: dict[str, Any] = {
 def _document_sentences(resource: Resource) -> Iterator[str]:
     for content in _list(resource.get("content")):
         attachment = _map(_map(content).get("attachment"))
-        if not str(attachment.get("contentType", "")).startswith("text/plain") or "data" not in attachment:
+        data = attachment.get("data")
+        if not _string(attachment.get("contentType")).startswith("text/plain") or not isinstance(data, str):
             continue
         try:
-            text = base64.b64decode(attachment["data"], validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError, TypeError):
+            text = base64.b64decode("".join(data.split()), validate=True).decode("utf-8")
+        except ValueError:  # neither base64 nor UTF-8
             continue
         for sentence in sentences(text):
             yield sentence.text
@@ -263,19 +307,36 @@ def _coded(
     for part in (resource, *_list(resource.get("component"))):
         quantity = _map(part.get("valueQuantity"))
         analyte = _analyte(part, clinician)
-        value = quantity.get("value")
-        if analyte is None or not isinstance(value, int | float) or isinstance(value, bool):
+        value = _number(quantity.get("value"))
+        if analyte is None or value is None:
             continue
-        unit = quantity.get("code") or quantity.get("unit")
+        unit = _string(quantity.get("code")) or _string(quantity.get("unit"))
         try:
-            measured = clinician.reader.measured(analyte, float(value), unit, age=age, sex=sex)
+            if not unit and not _is_pure(clinician.kb.analytes[analyte].unit):
+                raise UsageError(f"{clinician.kb.analytes[analyte].name} of {value:g} has no unit")
+            measured = clinician.reader.measured(analyte, value, unit or None, age=age, sex=sex)
         except UsageError as error:
             problems.append(f"{source.document}: {error}")
             continue
         findings += [
-            f.model_copy(update={"source": source.id, "time": source.time, "span": None}) for f in measured
+            f.model_copy(update={"source": source.id, "time": source.time, "span": None})
+            for f in measured
+            if _is_told(f, quantity.get("comparator"), clinician)
         ]
     return findings
+
+
+def _is_pure(unit: str) -> bool:
+    return unit in ("1", "[pH]") or unit.startswith("{")
+
+
+def _is_told(finding: Finding, comparator: object, clinician: KnowledgeClinician) -> bool:
+    """Whether a value known only as below or above a limit still decides a finding."""
+    if comparator not in ("<", "<=", ">", ">="):
+        return True
+    is_above = clinician.kb.findings[finding.code].direction == "above"
+    is_present = finding.assertion is Assertion.PRESENT
+    return (is_above == is_present) == (comparator in (">", ">="))
 
 
 def _analyte(part: Resource, clinician: KnowledgeClinician) -> str | None:
@@ -305,13 +366,13 @@ def _when(resource: Resource) -> object:
 
 def _concept(value: object) -> str:
     concept = _map(value)
-    displays = [str(c["display"]) for c in _list(concept.get("coding")) if _map(c).get("display")]
-    return str(concept.get("text") or (displays[0] if displays else "")).strip().rstrip(".")
+    displays = [_string(c.get("display")) for c in _list(concept.get("coding"))]
+    return (_string(concept.get("text")) or next(filter(None, displays), "")).strip().rstrip(".")
 
 
 def _codes(value: object) -> list[str]:
     concepts = value if isinstance(value, list) else [value]
-    return [str(c["code"]) for k in concepts for c in _list(_map(k).get("coding")) if _map(c).get("code")]
+    return [code for k in concepts for c in _list(_map(k).get("coding")) if (code := _string(c.get("code")))]
 
 
 def _code(resource: Resource, name: str) -> str | None:
@@ -324,3 +385,30 @@ def _list(value: object) -> list[Any]:
 
 def _map(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    return "" if _number(value) is None else str(value)
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number; JSON as Python reads it also has NaN, infinities and endless integers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def _unicode(text: str) -> str:
+    """Replace lone surrogates, which JSON allows and nothing else does."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -35,23 +35,21 @@ _QUOTABLE = frozenset(
     )
 )
 
-_NEUTRAL = (
-    FUNCTION_WORDS
-    | MODIFIERS
-    | frozenset(
-        fold(word)
-        for word in (
-            "patient pt man woman male female boy girl he she they who year old "
-            "present presents presenting presentation complains complaint reports describes states onset "
-            "show shows showed reveal demonstrate note found finding evidence sign symptom "
-            "exam examination clinical physical test result value level count measured record documented "
-            "elevated raised high low increased decreased reduced abnormal normal positive negative absent "
-            "no not nor or without denies denied never none neither history past previous previously prior earlier "
-            "family mother father brother sister known possible possibly probable probably suspected likely if "
-            "currently today consistent suggest indicate support but does do did"
-        ).split()
-    )
-)
+_MANNER = """
+    patient pt man woman male female boy girl he she they who year old
+    present presents presenting presentation complains complaint reports describes states onset
+    show shows showed reveal demonstrate note found finding evidence sign symptom return occurs
+    exam examination clinical physical test result value level count measured record documented
+    elevated raised high low increased decreased reduced abnormal normal positive negative absent
+    no not nor or without denies denied never none neither history past previous previously prior earlier
+    family mother father brother sister known possible possibly probable probably suspected likely if
+    currently today consistent suggest indicate support but does do did
+"""
+_COUNTS = {
+    fold(word): float(n)
+    for n, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), start=1)
+}
+_NEUTRAL = FUNCTION_WORDS | MODIFIERS | frozenset(fold(word) for word in _MANNER.split())
 """Words that say how a finding is spoken of and nothing of their own."""
 
 Check = tuple[VerdictLabel, Severity, tuple[str, ...], str]
@@ -92,14 +90,18 @@ class RuleDetector:
         if not stated:
             reason = "unreadable: the claim states no finding that the detector knows"
             return [(VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), reason)]
+        sided = {f.span for f in stated if _SIDED.search(f.name)}
         everywhere = [s for s in sources.values() if s.kind in _ABOUT_THE_PATIENT]
         cited = [s for s in everywhere if s.id in claim.cites]
-        checks = [self._finding(finding, cited, everywhere) for finding in stated]
+        checks = [self._finding(f, cited, everywhere, is_sided=f.span in sided) for f in stated]
         deciding = {c for _, _, evidence, _ in checks for c in evidence}
-        near = [s for s in everywhere if s.id in deciding or s.id in claim.cites]
-        return [*checks, *_unread(claim.text, stated, near)]
+        near = "\n".join(s.text for s in everywhere if s.id in deciding or s.id in claim.cites)
+        values = [f.value for f in self._read(near) if f.value is not None]
+        return [*checks, *_unread(claim.text, stated, near, values)]
 
-    def _finding(self, stated: Finding, cited: Sequence[Source], everywhere: Sequence[Source]) -> Check:
+    def _finding(
+        self, stated: Finding, cited: Sequence[Source], everywhere: Sequence[Source], *, is_sided: bool
+    ) -> Check:
         reason = f"{stated.code}: no evidence speaks of it"
         check: Check = VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), reason
         for places, where in ((cited, "cited"), (everywhere, "elsewhere in the evidence")):
@@ -110,7 +112,7 @@ class RuleDetector:
                 if finding.code == stated.code
             ]
             if found:
-                check = _compare(stated, found, where)
+                check = _compare(stated, found, where, is_sided=is_sided)
             if check[0] is not VerdictLabel.NOT_ADDRESSED:
                 break
         return check
@@ -119,16 +121,25 @@ class RuleDetector:
         return self._clinician.read(text, age=self._age, sex=self._sex)
 
 
-def _unread(text: str, stated: Sequence[Finding], near: Sequence[Source]) -> list[Check]:
+def _unread(text: str, stated: Sequence[Finding], near: str, values: Iterable[float]) -> list[Check]:
     """What a claim says besides its findings must at least stand in the evidence; that alone supports nothing."""
-    spans = [f.span for f in stated if f.span is not None]
-    said = {token.word for source in near for token in tokens(source.text)}
+    said = {token.word for token in tokens(near)}
+    numbers = [
+        *values,
+        *(_amount(m) for m in _AMOUNT.finditer(near)),
+        *(n for word, n in _COUNTS.items() if word in said),
+    ]
+    said |= _NEUTRAL | {word for word, n in _COUNTS.items() if n in numbers}
+    amounts = list(_AMOUNT.finditer(text))
+    measured = [f.span for f in stated if f.span is not None and f.value is not None]
+    passed = [*(f.span for f in stated if f.span is not None), *(m.span() for m in amounts)]
     unread = [
-        token.raw
-        for token in tokens(text)
-        if token.word not in _NEUTRAL
-        and token.word not in said
-        and not any(start <= token.start and token.end <= end for start, end in spans)
+        m[0].strip()
+        for m in amounts
+        if not _lies_in(m.span("number"), measured) and not any(_is_near(_amount(m), n) for n in numbers)
+    ]
+    unread += [
+        token.raw for token in tokens(text) if token.word not in said and not _lies_in((token.start, token.end), passed)
     ]
     if not unread:
         return []
@@ -136,13 +147,25 @@ def _unread(text: str, stated: Sequence[Finding], near: Sequence[Source]) -> lis
     return [(VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), reason)]
 
 
-def _compare(stated: Finding, found: Sequence[tuple[Finding, Source]], where: str) -> Check:
+def _lies_in(place: tuple[int, int], spans: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= place[0] and place[1] <= end for start, end in spans)
+
+
+def _amount(match: re.Match[str]) -> float:
+    return float(match["number"].replace(",", "."))
+
+
+def _is_near(stated: float, read: float) -> bool:
+    return abs(stated - read) <= max(0.01 * abs(read), 0.005)
+
+
+def _compare(stated: Finding, found: Sequence[tuple[Finding, Source]], where: str, *, is_sided: bool) -> Check:
     agreeing = [(f, s) for f, s in found if f.assertion is stated.assertion]
     if not agreeing:
         said = ", ".join(sorted({f.assertion.value for f, _ in found}))
         reason = f"assertion: {stated.code} is {said} ({where}), not {stated.assertion.value}"
         return VerdictLabel.CONTRADICTED, _severity(stated, found), _ids(found), reason
-    checks = (_number(stated, agreeing), _duration(stated, agreeing), _side(stated, agreeing))
+    checks = (_number(stated, agreeing), _duration(stated, agreeing), _side(stated, agreeing, is_sided=is_sided))
     supported: Check = VerdictLabel.SUPPORTED, Severity.CORRECT, _ids(agreeing), f"assertion: {where}"
     return max((supported, *(check for check in checks if check is not None)), key=_badness)
 
@@ -161,7 +184,7 @@ def _number(stated: Finding, agreeing: Sequence[tuple[Finding, Source]]) -> Chec
     given = [(f.value, s) for f, s in agreeing if f.value is not None]
     if not given:
         return VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), f"number: no evidence gives {stated.code}"
-    if any(abs(stated.value - value) <= max(0.01 * abs(value), 0.005) for value, _ in given):
+    if any(_is_near(stated.value, value) for value, _ in given):
         return None
     reason = f"number: {stated.code} is {given[0][0]:g}, not {stated.value:g}"
     return VerdictLabel.CONTRADICTED, Severity.ATTRIBUTE, tuple(dict.fromkeys(s.id for _, s in given)), reason
@@ -178,10 +201,11 @@ def _duration(stated: Finding, agreeing: Sequence[tuple[Finding, Source]]) -> Ch
     return VerdictLabel.CONTRADICTED, Severity.ATTRIBUTE, tuple(dict.fromkeys(s.id for _, s in given)), reason
 
 
-def _side(stated: Finding, agreeing: Sequence[tuple[Finding, Source]]) -> Check | None:
-    if stated.laterality is None or _SIDED.search(stated.name):
-        return None
+def _side(stated: Finding, agreeing: Sequence[tuple[Finding, Source]], *, is_sided: bool) -> Check | None:
+    """Sides are compared; where the finding's own name has a side, evidence need not say it again."""
     sides = {f.laterality for f, _ in agreeing} - {None}
+    if stated.laterality is None or (is_sided and not sides):
+        return None
     if not sides:
         reason = f"laterality: no evidence gives the side of {stated.code}"
         return VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, (), reason
@@ -192,8 +216,14 @@ def _side(stated: Finding, agreeing: Sequence[tuple[Finding, Source]]) -> Check 
     return VerdictLabel.CONTRADICTED, Severity.CRITICAL, _ids(agreeing), reason
 
 
+_AMOUNT = re.compile(
+    r"(?P<number>\d+(?:[.,]\d+)?)\s?"
+    r"(?:[^\s(),;]*[/\[%][^\s(),;]*|(?:°?[cfk]|cel|mm ?hg|bpm|fl|kpa|sec?|[mk]?g)\b)?",
+    re.IGNORECASE,
+)
+"""A number with its unit."""
 _SIDED = re.compile(r"\b(?:left|right)\b", re.IGNORECASE)
-"""A finding whose name has a side has no other."""
+"""The side in the name of a finding, such as right lower quadrant pain."""
 
 
 def _ids(found: Iterable[tuple[Finding, Source]]) -> tuple[str, ...]:

@@ -38,9 +38,7 @@ class ScoreResult:
         strata = self.score.strata
         upper = [*(s.at_least for s in strata[1:]), float("inf")]
         return tuple(
-            s.meaning
-            for s, end in zip(strata, upper, strict=True)
-            if self.high >= s.at_least and self.low < end
+            s.meaning for s, end in zip(strata, upper, strict=True) if self.high >= s.at_least and self.low < end
         ) or (strata[0].meaning,)
 
     def __str__(self) -> str:
@@ -80,7 +78,8 @@ def calculate(
         answers: Yes or no by item id, for items that the caller knows; they go first.
 
     Raises:
-        UsageError: An answer names no item, or the score does not apply at this age.
+        UsageError: An answer names no item, or one that takes more than a yes or no; or the score does
+            not apply at this age.
     """
     stray = set(answers or {}) - {item.id for item in score.items}
     if stray:
@@ -111,13 +110,23 @@ def _points(
     answers: Mapping[str, bool],
 ) -> float | None:
     if item.id in answers:
-        return item.points if answers[item.id] else 0.0
+        return _yes_points(item) if answers[item.id] else 0.0
     if item.number is not None:
         return _banded(item, numbers[item.number]) if item.number in numbers else None
     if item.sex is not None:
         return None if sex is None else item.points if sex == item.sex else 0.0
     yes = _yes(item, present)
     return None if yes is None else item.points if yes else 0.0
+
+
+def _yes_points(item: ScoreItem) -> float:
+    """Points for a yes: of bands, the one figure that is not 0."""
+    if not item.bands:
+        return item.points
+    graded = {band.points for band in item.bands if band.points}
+    if len(graded) > 1:
+        raise UsageError(f"{item.id} takes no yes or no; give the number of {item.number}")
+    return graded.pop()
 
 
 def _yes(item: ScoreItem, present: Mapping[str, Presence]) -> bool | None:
@@ -133,16 +142,17 @@ def _yes(item: ScoreItem, present: Mapping[str, Presence]) -> bool | None:
             decided.append(None)
         else:
             decided.append(not when_present)
-    if not decided or None in decided:
-        return None
-    return all(decided)
+    if False in decided:
+        return False
+    return None if not decided or None in decided else True
 
 
-def _banded(item: ScoreItem, value: float) -> float:
+def _banded(item: ScoreItem, value: float) -> float | None:
+    """Points of the band that holds a value; outside all bands the number does not decide."""
     for band in item.bands:
         if (band.at_least is None or value >= band.at_least) and (band.below is None or value < band.below):
             return band.points
-    return 0.0
+    return None
 
 
 def _bounds(item: ScoreItem) -> tuple[float, float]:
@@ -172,8 +182,11 @@ class ClinicalScores:
         """
         present = known_presence(patient.findings)
         numbers = known_numbers(self._kb, patient.findings)
+        wanted = self._wanted(argument)
+        if not wanted:
+            return ToolResult(text=f"no score is about {argument.strip()}")
         sources = []
-        for score in self._wanted(argument):
+        for score in wanted:
             if patient.age is not None and patient.age < score.min_age:
                 continue
             result = calculate(score, age=patient.age, sex=patient.sex, present=present, numbers=numbers)
@@ -191,9 +204,7 @@ class ClinicalScores:
 
     def _wanted(self, argument: str) -> list[Score]:
         wanted = argument.strip().lower()
-        named = [
-            s for s in self._scores.values() if wanted in (s.id, s.name.lower(), *map(str.lower, s.synonyms))
-        ]
+        named = [s for s in self._scores.values() if wanted in (s.id, s.name.lower(), *map(str.lower, s.synonyms))]
         if named:
             return named
         condition = self._kb.find_condition(argument)
@@ -214,11 +225,14 @@ def known_presence(findings: tuple[Finding, ...]) -> dict[str, Presence]:
 
 
 def known_numbers(kb: KnowledgeBase, findings: tuple[Finding, ...]) -> dict[str, float]:
-    """Return the last value of each analyte among current readings."""
-    numbers: dict[str, float] = {}
+    """Return the latest value of each analyte among current readings; one without a time is of now."""
+    latest: dict[str, tuple[tuple[bool, float], float]] = {}
     for finding in findings:
         entry = kb.findings.get(finding.code)
         is_current = finding.presence is not Presence.UNKNOWN
-        if finding.value is not None and is_current and entry is not None and entry.analyte is not None:
-            numbers[entry.analyte] = finding.value
-    return numbers
+        if finding.value is None or not is_current or entry is None or entry.analyte is None:
+            continue
+        when = (finding.time is None, finding.time.timestamp() if finding.time is not None else 0.0)
+        if entry.analyte not in latest or when >= latest[entry.analyte][0]:
+            latest[entry.analyte] = (when, finding.value)
+    return {analyte: value for analyte, (_, value) in latest.items()}
