@@ -26,7 +26,8 @@ from wardround.core.answers import AttendingAnswer, PlanAnswer, SpecialistAnswer
 from wardround.core.case import Case
 from wardround.core.claim import Claim, ClaimKind
 from wardround.core.decision import DecisionStatus
-from wardround.core.graph import ClaimItem, EvidenceGraph, Item, ReadingItem, SourceItem, VerdictItem
+from wardround.core.graph import EvidenceGraph
+from wardround.core.items import ClaimItem, Item, ReadingItem, SourceItem, VerdictItem
 from wardround.graphs.gate import Proposal, decide
 from wardround.graphs.intake import chart_of, take_in
 from wardround.graphs.settings import ConsultSettings, GatePolicy

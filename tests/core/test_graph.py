@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from wardround.core.claim import Claim, Severity, Verdict, VerdictLabel
 from wardround.core.errors import UsageError
 from wardround.core.finding import Assertion, Finding, Presence
-from wardround.core.graph import (
+from wardround.core.graph import EvidenceGraph
+from wardround.core.items import (
     BearingItem,
     Candidate,
     CandidatesItem,
     ClaimItem,
-    EvidenceGraph,
     Item,
     ReadingItem,
     SourceItem,

@@ -108,6 +108,8 @@ class Case(Frozen):
             CaseError: The answer is not a Bundle that makes a case.
         """
         fields = fields_from_bundle(server.everything(patient), where=patient)
+        if not fields["record"]["resources"]:
+            raise CaseError("the server knows nothing of this patient", where=patient, mend="check the reference")
         return cls._checked({**fields, "images": [{"uri": uri} for uri in images]}, where=patient)
 
     @classmethod

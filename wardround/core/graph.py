@@ -11,90 +11,32 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import networkx as nx
 import numpy as np
-from pydantic import Field, TypeAdapter
 
 from wardround.core.claim import Claim, Verdict
 from wardround.core.differential import Differential, Hypothesis
 from wardround.core.errors import UsageError
 from wardround.core.finding import Assertion, Finding, Presence
-from wardround.core.frozen import Frozen, content_id
+from wardround.core.items import (
+    ITEM,
+    BearingItem,
+    Candidate,
+    CandidatesItem,
+    ClaimItem,
+    Item,
+    ReadingItem,
+    SourceItem,
+    VerdictItem,
+    item_id,
+)
 from wardround.core.source import Source
 from wardround.core.weighing import Evidence, Weighed, band, reading_weight, weigh
 
 POSSIBLE_SHARE = 0.5
 """A finding called possible counts as present with this share of its source's reliability."""
-
-
-class Candidate(Frozen):
-    """A hypothesis with what is believed of it before any finding."""
-
-    id: str
-    name: str
-    icd10: str | None = None
-    prior: float = Field(gt=0.0, lt=1.0)
-    must_not_miss: bool = False
-
-
-class SourceItem(Frozen):
-    """A place was read."""
-
-    item: Literal["source"] = "source"
-    source: Source
-
-
-class ReadingItem(Frozen):
-    """A finding was read in a source."""
-
-    item: Literal["reading"] = "reading"
-    finding: Finding
-
-
-class CandidatesItem(Frozen):
-    """The hypotheses were set up; their priors and `other` sum to 1."""
-
-    item: Literal["candidates"] = "candidates"
-    candidates: tuple[Candidate, ...]
-
-
-class BearingItem(Frozen):
-    """What the knowledge says of one observation: P(finding | hypothesis) where it is not background."""
-
-    item: Literal["bearing"] = "bearing"
-    code: str
-    name: str
-    group: str
-    """Syndrome; observations of one group are discounted together."""
-    background: float = Field(gt=0.0, lt=1.0)
-    present: dict[str, Annotated[float, Field(gt=0.0, lt=1.0)]]
-    """P(finding | hypothesis) by hypothesis id."""
-    cited: dict[str, str] = Field(default_factory=dict)
-    """Citation by hypothesis id, for figures that are published and not graded."""
-
-
-class ClaimItem(Frozen):
-    """An agent asserted something."""
-
-    item: Literal["claim"] = "claim"
-    claim: Claim
-
-
-class VerdictItem(Frozen):
-    """A claim was judged."""
-
-    item: Literal["verdict"] = "verdict"
-    verdict: Verdict
-
-
-Item = Annotated[
-    SourceItem | ReadingItem | CandidatesItem | BearingItem | ClaimItem | VerdictItem,
-    Field(discriminator="item"),
-]
-ITEM: TypeAdapter[Item] = TypeAdapter(Item)
-"""Validates an item from JSON or a mapping."""
 
 
 @dataclass(frozen=True)
@@ -326,7 +268,12 @@ class EvidenceGraph:
             presence=Presence.PRESENT if reading > 0 else Presence.ABSENT if reading < 0 else Presence.UNKNOWN,
             llr=float(self.weighed.ratios[i, j]),
             group=bearing.group,
-            sources=tuple(self.sources[f.source] for f in readings if f.source is not None),
+            sources=tuple(
+                sorted(
+                    (self.sources[f.source] for f in readings if f.source is not None),
+                    key=lambda source: (source.start is None, source.document),
+                )
+            ),
             citation=bearing.cited.get(self.candidates[j].id),
         )
 
@@ -415,20 +362,3 @@ class EvidenceGraph:
     def from_json(cls, items: Iterable[Mapping[str, Any]]) -> EvidenceGraph:
         """Rebuild a graph from `to_json`."""
         return cls(ITEM.validate_python(item) for item in items)
-
-
-def item_id(item: Item) -> str:
-    """Name an item by what it says."""
-    match item:
-        case SourceItem():
-            return item.source.id
-        case ReadingItem():
-            return item.finding.id
-        case ClaimItem():
-            return item.claim.id
-        case VerdictItem():
-            return f"verdict:{item.verdict.claim}"
-        case BearingItem():
-            return f"bearing:{item.code}"
-        case CandidatesItem():
-            return content_id("candidates", [c.id for c in item.candidates])

@@ -143,10 +143,12 @@ def _coded(
 ) -> tuple[Source, list[Finding]]:
     where = f"case {case.id}, findings[{n - 1}]"
     kb = clinician.kb
+    entry = kb.findings.get(finding.code) or kb.analytes.get(finding.code)
+    name = entry.name if entry is not None else finding.name
     value = f" {finding.value:g} {finding.unit or ''}".rstrip() if finding.value is not None else ""
     source = Source(
         kind=SourceKind.STRUCTURED_RECORD,
-        text=f"{finding.name}{value} ({finding.assertion.value})",
+        text=f"{name}{value} ({finding.assertion.value})",
         document=f"coded:{case.id}",
         title=f"coded finding {n}",
         time=finding.time or case.time,

@@ -10,7 +10,8 @@ from wardround.agents import roles
 from wardround.core.case import Case
 from wardround.core.claim import Claim
 from wardround.core.decision import DecisionStatus, Triage, Urgency
-from wardround.core.graph import ClaimItem, EvidenceGraph, Item, SourceItem, VerdictItem
+from wardround.core.graph import EvidenceGraph
+from wardround.core.items import ClaimItem, Item, SourceItem, VerdictItem
 from wardround.graphs.gate import Proposal, decide
 from wardround.graphs.intake import take_in
 from wardround.graphs.specialists import claim_of, use_tool

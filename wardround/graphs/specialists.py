@@ -14,7 +14,8 @@ from wardround.core.claim import Claim, ClaimKind
 from wardround.core.errors import ToolError
 from wardround.core.finding import Finding
 from wardround.core.frozen import content_id
-from wardround.core.graph import ClaimItem, EvidenceGraph, Item
+from wardround.core.graph import EvidenceGraph
+from wardround.core.items import ClaimItem, Item
 from wardround.core.source import Source
 from wardround.graphs.intake import record_findings
 from wardround.graphs.state import (

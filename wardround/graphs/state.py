@@ -15,14 +15,8 @@ from wardround.core.answers import SpecialistAnswer
 from wardround.core.case import Case
 from wardround.core.claim import ClaimKind, Severity, VerdictLabel
 from wardround.core.finding import Assertion, Finding, Laterality
-from wardround.core.graph import (
-    ClaimItem,
-    EvidenceGraph,
-    Item,
-    ReadingItem,
-    SourceItem,
-    VerdictItem,
-)
+from wardround.core.graph import EvidenceGraph
+from wardround.core.items import ClaimItem, Item, ReadingItem, SourceItem, VerdictItem
 from wardround.core.source import Source, SourceKind
 from wardround.graphs.intake import chart_of
 from wardround.graphs.settings import ConsultSettings

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from wardround.core.graph import BearingItem, Candidate, CandidatesItem
+from wardround.core.items import BearingItem, Candidate, CandidatesItem
 from wardround.core.weighing import OTHER_PRIOR, Array
 from wardround.knowledge.schema import (
     GRADED,

@@ -115,7 +115,7 @@ class Asker:
                 reply = await self._invoke(messages, self._options(schema, rollout, temperature))
             tokens_in, tokens_out = _tokens(reply)
             self.meter.answered((tokens_in or 0) + (tokens_out or 0))
-            text = reply.text if isinstance(reply.text, str) else str(reply.text)
+            text = str(reply.text).encode("utf-8", "replace").decode("utf-8")
             self.recorder.record(
                 ModelAnswered,
                 call=call,
@@ -147,6 +147,9 @@ class Asker:
         except ModelError:
             raise
         except Exception as error:
+            cut_short = _cut_short(error)
+            if cut_short is not None:
+                return cut_short
             raise _as_model_error(self.model.spec, error) from error
 
 
@@ -166,6 +169,30 @@ def _as_model_error(spec: str, error: Exception) -> ModelError:
         what = f"cannot be reached ({error}); is the server running, and is --base-url right?"
         return ModelUnavailable(spec, what)
     return ModelError(spec, f"{type(error).__name__}: {error}")
+
+
+def _cut_short(error: Exception) -> AIMessage | None:
+    """Return what there is of an answer that ran into a limit or a filter, which the client raises as an error.
+
+    The model was there and said nothing usable: that is no opinion, not a failure of the call.
+    """
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if not names & {"LengthFinishReasonError", "ContentFilterFinishReasonError"}:
+        return None
+    from langchain_core.messages import AIMessage
+
+    completion: Any = getattr(error, "completion", None)
+    if completion is None:
+        return AIMessage(content="")
+    message = AIMessage(content=completion.choices[0].message.content or "")
+    message.response_metadata["model_name"] = completion.model
+    if completion.usage is not None:
+        message.usage_metadata = {
+            "input_tokens": completion.usage.prompt_tokens,
+            "output_tokens": completion.usage.completion_tokens,
+            "total_tokens": completion.usage.total_tokens,
+        }
+    return message
 
 
 def _tokens(reply: AIMessage) -> tuple[int | None, int | None]:

@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from wardround.core.decision import Decision, Triage
 from wardround.core.frozen import Frozen, content_id
-from wardround.core.graph import Item
+from wardround.core.items import Item
 from wardround.core.uncertainty import Uncertainty
 
 SCHEMA_VERSION = 1

@@ -43,8 +43,10 @@ _MANNER = """
     elevated raised high low increased decreased reduced abnormal normal positive negative absent
     no not nor or without denies denied never none neither history past previous previously prior earlier
     family mother father brother sister known possible possibly probable probably suspected likely if
-    currently today consistent suggest indicate support but does do did
+    minute hour day week month year for since currently today consistent suggest indicate support but does do did
 """
+_UNITS_OF_TIME = (1 / 1440, 1 / 24, 1.0, 7.0, 30.4, 365.25)
+"""Minutes to years, in days."""
 _COUNTS = {
     fold(word): float(n)
     for n, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), start=1)
@@ -96,7 +98,9 @@ class RuleDetector:
         checks = [self._finding(f, cited, everywhere, is_sided=f.span in sided) for f in stated]
         deciding = {c for _, _, evidence, _ in checks for c in evidence}
         near = "\n".join(s.text for s in everywhere if s.id in deciding or s.id in claim.cites)
-        values = [f.value for f in self._read(near) if f.value is not None]
+        read = self._read(near)
+        values = [f.value for f in read if f.value is not None]
+        values += [f.days / unit for f in read if f.days is not None for unit in _UNITS_OF_TIME]
         return [*checks, *_unread(claim.text, stated, near, values)]
 
     def _finding(
@@ -232,8 +236,9 @@ def _ids(found: Iterable[tuple[Finding, Source]]) -> tuple[str, ...]:
 
 def _stands_in(quote: str, text: str) -> bool:
     """Whether a quote is the whole text or whole sentences of it; a part of a sentence may turn its sense."""
-    said = [_plain(sentence.text) for sentence in sentences(quote)]
-    there = [_plain(sentence.text) for sentence in sentences(text)]
+    said, there = (
+        [_plain(sentence.text) for sentence in sentences(" ".join(whole.split()))] for whole in (quote, text)
+    )
     return any(there[i : i + len(said)] == said for i in range(len(there))) if said else False
 
 
