@@ -187,9 +187,7 @@ def test_a_very_long_source_is_cut_and_the_patient_named() -> None:
 
 
 def test_what_is_not_known_of_the_patient_is_said_to_be_unknown() -> None:
-    assert prompts.patient_line(wr.Case(narrative="x")) == (
-        "Patient: age unknown, sex unknown.\nComplaint: not stated"
-    )
+    assert prompts.patient_line(wr.Case(narrative="x")) == ("Patient: age unknown, sex unknown.\nComplaint: not stated")
 
 
 def test_the_posterior_is_shortened_to_the_leading_hypotheses() -> None:

@@ -44,13 +44,13 @@ WRONG = [
     Wrong(
         "broken JSON",
         ("broken.json",),
-        ("broken.json", "line 2, column 11", "mend the JSON"),
-        files={"broken.json": '{"age": 40,\n "sex": "f, }\n'},
+        ("broken.json", "line 2, column 9", "mend the JSON"),
+        files={"broken.json": '{"age": 40,\n "sex": }\n'},
     ),
     Wrong(
         "wrong resource",
         ("patient.json",),
-        ("patient.json", "a Patient alone", "wrap it in a Bundle"),
+        ("patient.json", "Patient alone", "wrap it in a Bundle"),
         files={"patient.json": '{"resourceType": "Patient", "id": "p1", "gender": "female"}'},
     ),
     Wrong("empty note", ("empty.txt",), ("empty.txt", "empty", "write at least"), files={"empty.txt": " \n\t\n"}),

@@ -276,9 +276,14 @@ def test_a_lone_resource_is_no_record() -> None:
     assert "Patient alone" in refused(json.dumps({"record": PATIENT})).what
 
 
+class RefusingServer:
+    def everything(self, patient: str, /) -> dict[str, Any]:
+        return {"resourceType": "OperationOutcome"}
+
+
 def test_a_server_that_answers_no_bundle_is_refused() -> None:
     with pytest.raises(CaseError, match="Patient/p1: OperationOutcome alone"):
-        Case.from_fhir(BundleServer({"resourceType": "OperationOutcome"}), "Patient/p1")
+        Case.from_fhir(RefusingServer(), "Patient/p1")
 
 
 @pytest.mark.parametrize("content", ["[]", '[{"narrative": "cough"}]', '"cough"', "12", "null", "true"])

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable
+from random import Random
 
 import pytest
 from hypothesis import assume, given, settings
@@ -124,9 +125,9 @@ def test_probabilities_are_open_and_sum_to_one(items: list[Item]) -> None:
 
 @laws
 @given(worlds(), st.randoms())
-def test_the_order_of_items_does_not_matter(items: list[Item], random: object) -> None:
+def test_the_order_of_items_does_not_matter(items: list[Item], random: Random) -> None:
     shuffled = list(items)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     one, other = EvidenceGraph(items), EvidenceGraph(shuffled)
     assert one == other
     assert hash(one) == hash(other)

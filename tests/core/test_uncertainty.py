@@ -1,6 +1,7 @@
 """Laws of the combined uncertainty."""
 
 import math
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -34,9 +35,9 @@ def test_a_worse_part_never_makes_it_better(parts: dict[Part, float], data: st.D
 
 @laws
 @given(PARTS, st.randoms())
-def test_the_order_of_parts_does_not_matter(parts: dict[Part, float], random: object) -> None:
+def test_the_order_of_parts_does_not_matter(parts: dict[Part, float], random: Random) -> None:
     shuffled = list(parts.items())
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert combine(dict(shuffled)).combined == combine(parts).combined
     assert combine(dict(shuffled)).largest == combine(parts).largest
 
@@ -101,10 +102,10 @@ def test_the_entropy_of_answers_is_normalised_by_their_number(counts: list[int],
 
 @laws
 @given(st.lists(DISTRIBUTION, max_size=5), st.randoms())
-def test_disagreement_is_bounded_and_symmetric(distributions: list[dict[str, float]], random: object) -> None:
+def test_disagreement_is_bounded_and_symmetric(distributions: list[dict[str, float]], random: Random) -> None:
     value = disagreement(distributions)
     shuffled = list(distributions)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert 0.0 <= value <= 1.0
     assert disagreement(shuffled) == pytest.approx(value, abs=1e-9)
 

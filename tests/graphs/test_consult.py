@@ -279,6 +279,15 @@ def test_the_budget_ends_in_an_abstention_that_names_it() -> None:
     assert GateReason.BUDGET in {r.code for r in consult.decision.reasons}
 
 
+@pytest.mark.parametrize("calls", [0, 1, 3, 4, 5, 7, 11, 12])
+def test_a_budget_that_runs_out_anywhere_breaks_nothing(calls: int) -> None:
+    ward = wr.Ward(settings=wr.ConsultSettings(budget=wr.Budget(calls=calls)))
+    consult = ward.consult(wr.Case(narrative=APPENDICITIS))
+    assert consult.usage.calls == calls
+    assert consult.decision.status is DecisionStatus.ABSTAINED
+    assert GateReason.BUDGET in {r.code for r in consult.decision.reasons}
+
+
 def test_a_budget_of_nothing_is_an_error_of_the_meter_alone() -> None:
     meter = Meter(wr.Budget(calls=0), FixedClock())
     with pytest.raises(BudgetExceeded, match="0 calls"):

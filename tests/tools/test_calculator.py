@@ -258,7 +258,15 @@ EXAMPLES: list[tuple[str, float, str, dict[str, float], str, float, str]] = [
         7,
         "High",
     ),
-    ("plasmic", 40, "female", {"platelets": 30, "inr": 1.5, "creatinine": 176.8}, "no_cancer no_transplant", 2, "Low"),
+    (
+        "plasmic",
+        40,
+        "female",
+        {"platelets": 30, "inr": 1.5, "creatinine": 176.8},
+        "no_cancer no_transplant",
+        2,
+        "Low",
+    ),
     (
         "plasmic",
         40,

@@ -85,6 +85,12 @@ class Consult:
         return tuple(p for e in self.events if isinstance(e, RecordRead) for p in e.problems)
 
     @property
+    def contested(self) -> list[str]:
+        """Findings that one place says are there and another says are not."""
+        names = {bearing.code: bearing.name for bearing in self.evidence.bearings}
+        return [names.get(code, code) for code in self.evidence.contested]
+
+    @property
     def skipped(self) -> dict[str, int]:
         """Resource types of the record that say nothing to a diagnosis, with their number."""
         return next((e.skipped for e in self.events if isinstance(e, RecordRead)), {})
@@ -147,6 +153,7 @@ class Consult:
                 {"id": s.id, "kind": s.kind.value, "title": s.title, "text": s.text}
                 for s in self.evidence.sources.values()
             ],
+            "contested": self.contested,
             "record": {"skipped": self.skipped, "problems": list(self.problems)},
             "usage": {"calls": usage.calls, "tokens": usage.tokens, "seconds": usage.seconds, "tools": usage.tools},
         }

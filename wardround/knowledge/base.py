@@ -83,6 +83,20 @@ class KnowledgeBase:
         return {code: entry.group or code for code, entry in self.findings.items()}
 
     @cached_property
+    def group_names(self) -> tuple[str, ...]:
+        """All groups in order of name."""
+        return tuple(sorted(set(self.group.values())))
+
+    @cached_property
+    def broad_first(self) -> Mapping[str, tuple[str, ...]]:
+        """Findings, each behind those it implies, with the nearest of these: none that follows from another."""
+        ordered = sorted(self.findings, key=lambda code: (len(self.implied(code)), code))
+        return {code: self._nearest(self.findings[code].implies) for code in ordered}
+
+    def _nearest(self, codes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(code for code in codes if not any(code in self.implied(other) for other in codes))
+
+    @cached_property
     def cost(self) -> Array:
         """Cost of obtaining each finding, shape (n_findings,)."""
         return np.array([COST[entry.how] for entry in self.findings.values()])

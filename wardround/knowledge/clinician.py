@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+import numpy as np
+
 from wardround.core.differential import Differential
 from wardround.core.finding import Finding
+from wardround.core.source import RELIABILITY, SourceKind
+from wardround.core.weighing import log_ratio
 from wardround.knowledge.base import KnowledgeBase
-from wardround.knowledge.inference import Suggestion, as_differential, infer, suggest
+from wardround.knowledge.inference import Suggestion, as_differential, infer, reading_of, suggest
 from wardround.knowledge.loading import embedded
 from wardround.knowledge.reader import Reader
 from wardround.knowledge.schema import ConditionEntry
@@ -45,13 +49,13 @@ class KnowledgeClinician:
 
     def bearing(self, finding: Finding, condition: str, /) -> float:
         """Return the log likelihood ratio of a finding for a condition id against the background."""
-        if finding.code not in self.kb.findings or condition not in self.kb.conditions:
+        row = self.kb.finding_index.get(finding.code)
+        column = self.kb.condition_index.get(condition)
+        reading = reading_of(finding, RELIABILITY[SourceKind.LAB])
+        if row is None or column is None or reading is None:
             return 0.0
-        listed = self.kb.conditions[condition].findings.get(finding.code)
-        if listed is None:
-            return 0.0
-        _, weighed = infer(self.kb, [(finding, 0.98)])
-        return float(weighed.ratios[0, self.kb.condition_index[condition]]) if weighed.ratios.size else 0.0
+        present, background = self.kb.likelihood[row, column], self.kb.background[row]
+        return float(log_ratio(np.array(reading), np.array(present), np.array(background)))
 
 
 def with_implied(kb: KnowledgeBase, findings: Sequence[Finding]) -> list[Finding]:

@@ -47,7 +47,7 @@ def evidence_arrays(
     """
     summed: dict[str, float] = {}
     for finding, reliability in findings:
-        weight = _weight(finding, reliability)
+        weight = reading_of(finding, reliability)
         if weight is not None and finding.code in kb.findings:
             summed[finding.code] = summed.get(finding.code, 0.0) + weight
     codes = tuple(sorted(summed))
@@ -62,7 +62,8 @@ def evidence_arrays(
     )
 
 
-def _weight(finding: Finding, reliability: float) -> float | None:
+def reading_of(finding: Finding, reliability: float) -> float | None:
+    """Return the log evidence of a reading, or nothing where its assertion carries no weight."""
     match finding.assertion:
         case Assertion.PRESENT:
             return reading_weight(reliability, present=True)

@@ -87,32 +87,31 @@ def _draw(kb: KnowledgeBase, workup: dict[str, tuple[str, ...]], rng: np.random.
 
 
 def draw_findings(kb: KnowledgeBase, condition: str, sex: str, rng: np.random.Generator) -> set[str]:
-    """Draw which findings a patient with a condition has; those of one syndrome travel together."""
+    """Draw which findings a patient with a condition has; those of one syndrome travel together.
+
+    A narrower finding is drawn among those who have all the broader ones, so that it is as common as its
+    figure says, but never commoner than these happen together.
+    """
     j = kb.condition_index[condition]
-    common = {group: rng.random() for group in sorted(set(kb.group.values()))}
+    common = dict(zip(kb.group_names, rng.random(len(kb.group_names)), strict=True))
     own = rng.random(len(kb.findings))
     copies = rng.random(len(kb.findings)) < COPY
     present: set[str] = set()
-    for code in _broad_first(kb):
+    limit: dict[str, float] = {}
+    for code, broad in kb.broad_first.items():
         i = kb.finding_index[code]
         entry = kb.findings[code]
         if entry.sex is not None and entry.sex != sex:
             continue
-        p = kb.likelihood[i, j]
-        u = common[kb.group[code]] if copies[i] else own[i]
-        if entry.implies:
-            broader = entry.implies[0]
-            if broader not in present:
-                continue
-            p_broader = kb.likelihood[kb.finding_index[broader], j]
-            p = p if copies[i] and kb.group[code] == kb.group[broader] else min(1.0, p / p_broader)
-        if u < p:
+        if not present.issuperset(broad):
+            continue
+        rows = [kb.finding_index[b] for b in broad]
+        share = kb.likelihood[i, j] / np.prod(kb.likelihood[rows, j])
+        is_one_draw = len(broad) == 1 and copies[i] and copies[rows[0]] and kb.group[code] == kb.group[broad[0]]
+        limit[code] = min(1.0, share * (limit[broad[0]] if is_one_draw else 1.0))
+        if (common[kb.group[code]] if copies[i] else own[i]) < limit[code]:
             present.add(code)
     return present
-
-
-def _broad_first(kb: KnowledgeBase) -> list[str]:
-    return sorted(kb.findings, key=lambda code: (len(kb.implied(code)), code))
 
 
 def _workup(kb: KnowledgeBase, presentation: str) -> tuple[str, ...]:

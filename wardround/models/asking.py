@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from wardround.core.errors import ModelError, ModelUnavailable
+from wardround.core.errors import BudgetExceeded, ModelError, ModelUnavailable
 from wardround.core.frozen import content_id
 from wardround.models.budget import Meter
 from wardround.models.handle import ModelHandle
@@ -59,7 +59,7 @@ class Asker:
         rollout: int = 0,
         temperature: float = 0.0,
     ) -> Answered[T]:
-        """Ask for an answer of the schema's shape.
+        """Ask for an answer of the schema's shape; a budget that has run out is no opinion.
 
         Args:
             agent: Who asks, for the trace.
@@ -70,13 +70,16 @@ class Asker:
 
         Raises:
             ModelUnavailable: The model could not be reached or did not answer in time.
-            BudgetExceeded: The case has no call left.
         """
         from langchain_core.messages import AIMessage, HumanMessage
 
         conversation = list(messages)
         fault = ""
         for attempt in range(REPAIRS + 1):
+            try:
+                self.meter.ask()
+            except BudgetExceeded as error:
+                return Answered(None, str(error))
             call, text = await self._call(agent, conversation, schema, rollout, attempt, temperature)
             try:
                 return Answered(parse_answer(text, schema))
@@ -96,7 +99,6 @@ class Asker:
         attempt: int,
         temperature: float,
     ) -> tuple[str, str]:
-        self.meter.ask()
         sent = tuple({"role": m.type, "content": m.content} for m in messages)
         call = content_id("call", agent, schema.__name__, rollout, attempt, sent)
         with self.recorder.span(f"{agent} {schema.__name__}", SpanKind.MODEL):

@@ -53,7 +53,7 @@ def usage(events: Iterable[Event]) -> Usage:
 def decision(events: Iterable[Event]) -> Decision | None:
     """Return the last decision of the log."""
     last = None
-    for event in events:
+    for event in _once(events):
         if isinstance(event, DecisionMade):
             last = event.decision
     return last

@@ -91,7 +91,8 @@ class RecordSearch:
         if wanted:
             said = {f.code for f in self._clinician.read(source.text, age=patient.age, sex=patient.sex)}
             coded = {f.code for f in self._chart.findings if f.source == source.id}
-            return bool(wanted & (said | coded))
+            if wanted & (said | coded):
+                return True
         words = {token.word for token in tokens(argument)}
         return bool(words) and words <= {token.word for token in tokens(source.text)}
 
@@ -163,7 +164,7 @@ def _condition(resource: Resource) -> str:
         return f"No {name}."
     doubt = "Possible " if verification in ("unconfirmed", "provisional", "differential") else ""
     if status in ("resolved", "inactive", "remission"):
-        return f"History of {name} ({status})."
+        return f"History of {name}."
     return f"{doubt}{name}."
 
 
@@ -209,8 +210,10 @@ def _medication(resource: Resource) -> str:
         return ""
     if resource.get("status") == "not-taken":
         return f"Does not take {name}."
+    if resource["resourceType"] == "MedicationAdministration":
+        return f"Was given {name}."
     ended = resource.get("status") in ("stopped", "completed", "ended")
-    return f"Took {name} in the past." if ended else f"Takes {name}."
+    return f"No longer takes {name}." if ended else f"Takes {name}."
 
 
 def _named(prefix: str, *fields: str) -> Any:
@@ -232,7 +235,7 @@ def _allergy(resource: Resource) -> str:
     if _code(resource, "verificationStatus") == "refuted":
         return f"No allergy to {name}."
     if _code(resource, "clinicalStatus") in ("resolved", "inactive"):
-        return f"History of allergy to {name} ({_code(resource, 'clinicalStatus')})."
+        return f"History of allergy to {name}."
     return f"Allergy to {name}."
 
 
