@@ -350,8 +350,11 @@ def test_a_case_that_says_nothing_of_the_patient_is_refused(fields: dict[str, An
 
 
 @pytest.mark.parametrize("text", ['{"resourceType": "Bundle"}', '{"record": {"resources": []}}'])
-def test_a_record_without_resources_says_nothing_of_the_patient(text: str) -> None:
-    assert refused(text).what == "it says nothing about the patient"
+def test_a_record_without_resources_is_a_case_that_nothing_is_known_of(text: str) -> None:
+    case = Case.from_text(text)
+    assert case.record is not None
+    assert case.record.resources == ()
+    assert not case.is_empty
 
 
 @pytest.mark.parametrize(

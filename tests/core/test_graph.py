@@ -40,7 +40,7 @@ CANDIDATES = CandidatesItem(
 )
 PROBABILITY = st.floats(0.01, 0.99)
 WEIGHTY = st.sampled_from([Assertion.PRESENT, Assertion.ABSENT, Assertion.POSSIBLE])
-laws = settings(max_examples=60, deadline=None)
+laws = settings(max_examples=45, deadline=None)
 
 
 def bearing(code: str, group: str, background: float, **present: float) -> BearingItem:

@@ -57,7 +57,7 @@ async def test_a_resumed_batch_does_only_what_is_left(tmp_path: Path) -> None:
     await consult_many(wr.Ward(), batch, second, told=told.append)
     second.close()
     assert out.read_bytes().startswith(whole)
-    assert [p.key for p in told] == ["case-3", "case-4"]
+    assert sorted(p.key for p in told) == ["case-3", "case-4"]
     assert len(out.read_text("utf-8").splitlines()) == 5
 
 

@@ -91,9 +91,7 @@ def test_every_weight_leads_back_to_words_of_the_case(appendicitis: wr.Consult) 
 async def test_the_graph_rebuilt_from_the_log_is_the_one_in_the_state(appendicitis: wr.Consult) -> None:
     ward = wr.Ward()
     recorder = Recorder(appendicitis.run)
-    asker = Asker(
-        ward.model, recorder, Meter(wr.Budget(), recorder.clock), asyncio.Semaphore(8), timeout=60.0, seed=0
-    )
+    asker = Asker(ward.model, recorder, Meter(wr.Budget(), recorder.clock), asyncio.Semaphore(8), timeout=60.0, seed=0)
     context = Context(appendicitis.case, ward.clinician, ward.roster, ward.settings, recorder, asker)
     state = await compile_flow().ainvoke({}, context=context)
     live = context.graph(case_of(state), state["items"])
