@@ -1,20 +1,19 @@
 """Every wrong call and every failed work: its own one-line message, the right exit code, and nothing else left."""
 
 import json
-import os
 import sqlite3
-import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from wardround.cli.main import run
+from wardround.cli.main import report, run
 from wardround.cli.terminal import folded, printable
-from wardround.core.errors import KnowledgeError
+from wardround.core.errors import KnowledgeError, ModelUnavailable, UsageError
 
-CASES = Path(__file__).parents[2] / "examples" / "cases"
 NOTE = "A 24-year-old woman with dysuria and urinary frequency for two days. No fever.\n"
 
 
@@ -125,24 +124,20 @@ WRONG = [
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name.replace(" ", "_"))
-def test_a_bad_input_ends_in_one_clear_line_and_leaves_nothing_half_done(wrong: Wrong, tmp_path: Path) -> None:
+def test_a_bad_input_ends_in_one_clear_line_and_leaves_nothing_half_done(
+    wardround: Callable[..., Any], wrong: Wrong, tmp_path: Path
+) -> None:
     for name, content in wrong.files.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     given = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
-    result = subprocess.run(
-        [sys.executable, "-m", "wardround", "consult", *wrong.arguments],
-        cwd=tmp_path,
-        input=wrong.stdin,
-        capture_output=True,
-        env={key: value for key, value in os.environ.items() if key != "WARDROUND_WORKSPACE"},
-    )
+    result = wardround(tmp_path, "consult", *wrong.arguments, stdin=wrong.stdin)
 
-    said = result.stderr.decode()
-    assert result.returncode == wrong.code, said
-    assert result.stdout == b""
+    said = result.err
+    assert result.code == wrong.code, said
+    assert result.out == ""
     assert said.startswith("error: ")
     assert said.endswith("\n")
     assert said.count("\n") == 1, said
@@ -330,23 +325,19 @@ def test_printable_keeps_words_of_every_script_and_replaces_what_steers() -> Non
     assert folded(" a \r\n\x1c b\u2028c ") == "a b c"
 
 
-def test_a_knowledge_error_keeps_one_line_for_each_fault(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(**options: object) -> None:
-        raise KnowledgeError(["a.yaml: one", "b.yaml: two"])
-
-    monkeypatch.setattr("wardround.cli.main.app", broken)
-    code, out, err = called("consult", "note.txt")
-    assert (code, out) == (1, "")
+def test_a_knowledge_error_keeps_one_line_for_each_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(KnowledgeError(["a.yaml: one", "b.yaml: two"]), debug=False) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
     assert err == "error: 2 faults in the knowledge files:\n  a.yaml: one\n  b.yaml: two\n"
 
 
-def test_an_error_that_nobody_expected_shows_no_traceback_either(
-    called: Called, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(**options: object) -> None:
-        raise ZeroDivisionError("division by\nzero")
+def test_an_error_that_nobody_expected_shows_no_traceback_either(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(ZeroDivisionError("division by\nzero"), debug=False) == 1
+    assert capsys.readouterr() == ("", "error: unexpected ZeroDivisionError: division by zero; --debug shows where\n")
 
-    monkeypatch.setattr("wardround.cli.main.app", broken)
-    code, out, err = called("consult", "note.txt")
-    assert (code, out) == (1, "")
-    assert err == "error: unexpected ZeroDivisionError: division by zero; --debug shows where\n"
+
+def test_of_several_errors_the_first_that_was_raised_on_purpose_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    inner = ExceptionGroup("tasks", [UsageError("write it so"), ModelUnavailable("vllm:x", "is down")])
+    assert report(ExceptionGroup("all", [ValueError("other"), inner]), debug=False) == 2
+    assert capsys.readouterr() == ("", "error: write it so\n")

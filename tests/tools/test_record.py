@@ -638,7 +638,7 @@ def test_a_time_that_is_none_leaves_the_time_open(time: Any) -> None:
 @pytest.mark.parametrize("id_", [None, "", 5, {}, []])
 def test_a_resource_without_a_proper_id_is_still_read(id_: Any) -> None:
     (source,) = chart({"resourceType": "Condition", "id": id_, "code": concept("Asthma")}).sources
-    assert source.document == "Condition/?"
+    assert source.document == "Condition/entry-0"
 
 
 JSON = st.recursive(

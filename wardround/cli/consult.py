@@ -179,4 +179,4 @@ def _summary(out: Path) -> dict[str, int]:
             result = json.loads(line)
             name = "failed" if "error" in result else result["decision"]["status"]
             counts[name] = counts.get(name, 0) + 1
-    return {"cases": sum(counts.values()), **counts}
+    return {"cases": sum(counts.values()), **dict(sorted(counts.items()))}

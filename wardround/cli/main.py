@@ -35,14 +35,14 @@ def run() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except Exception as error:
-        code = _failed(error, debug)
+        code = report(error, debug=debug)
     if code == _INTERRUPTED:
         typer.echo("interrupted", err=True)
     sys.exit(code or 0)
 
 
-def _failed(raised: Exception, debug: bool) -> int:
-    """Say what went wrong and return the exit code."""
+def report(raised: Exception, *, debug: bool) -> int:
+    """Say on standard error what went wrong, and return the exit code."""
     if debug:
         traceback.print_exception(raised)
     error = _ours(raised)

@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float64]
 
 RHO = 0.5
 """Correlation assumed between observations of one group."""
-MAX_GROUP_LLR = float(np.log(100.0))
+MAX_GROUP_LLR = float(np.log(400.0))
 """The most that one group may shift the log-odds of a hypothesis, either way."""
 OTHER_PRIOR = 0.05
 """Prior probability that the diagnosis is none of the hypotheses."""

@@ -70,12 +70,30 @@ class KnowledgeBase:
 
     @cached_property
     def likelihood(self) -> Array:
-        """P(finding | condition), shape (n_findings, n_conditions); background where not listed."""
+        """P(finding | condition), shape (n_findings, n_conditions); background where there is no figure."""
         matrix = np.repeat(self.background[:, None], len(self.conditions), axis=1)
-        for j, condition in enumerate(self.conditions.values()):
-            for code, value in condition.findings.items():
-                matrix[self.finding_index[code], j] = probability(value)
+        for j, condition in enumerate(self.conditions):
+            for code, value in self.figures[condition].items():
+                matrix[self.finding_index[code], j] = value
         return matrix
+
+    @cached_property
+    def figures(self) -> Mapping[str, Mapping[str, float]]:
+        """P(finding | condition) by condition and finding, where it is not the background.
+
+        These are the listed ones, and narrower findings whose background is above what is listed for a
+        broader one: what makes vomiting rare makes bilious vomiting no less rare.
+        """
+        implied = {code: broad for code in self.broad_first if (broad := self.implied(code))}
+        return {condition.id: self._figures(condition, implied) for condition in self.conditions.values()}
+
+    def _figures(self, condition: ConditionEntry, implied: Mapping[str, tuple[str, ...]]) -> Mapping[str, float]:
+        figures = {code: probability(value) for code, value in condition.findings.items()}
+        for code, broad in implied.items():
+            most = min((figures[b] for b in broad if b in figures), default=1.0)
+            if code not in figures and most < self.findings[code].background:
+                figures[code] = most
+        return figures
 
     @cached_property
     def group(self) -> Mapping[str, str]:
@@ -164,18 +182,18 @@ class KnowledgeBase:
 
     def _bearing(self, code: str) -> BearingItem:
         entry = self.findings[code]
-        listed = {c.id: c.findings[code] for c in self.conditions.values() if code in c.findings}
+        cited = {
+            condition.id: self.sources[value.source].citation
+            for condition in self.conditions.values()
+            if isinstance(value := condition.findings.get(code), Likelihood) and value.source != GRADED
+        }
         return BearingItem(
             code=code,
             name=entry.name,
             group=self.group[code],
             background=entry.background,
-            present={condition: probability(value) for condition, value in listed.items()},
-            cited={
-                condition: self.sources[value.source].citation
-                for condition, value in listed.items()
-                if isinstance(value, Likelihood) and value.source != GRADED
-            },
+            present={condition: figures[code] for condition, figures in self.figures.items() if code in figures},
+            cited=cited,
         )
 
     @cached_property

@@ -22,6 +22,14 @@ _ITEM = 4
 """Words that an item of a list has at most."""
 _JOINED = re.compile(r"^\s*(?:or|nor|and)\b", re.IGNORECASE)
 _LISTING = re.compile(r"den(?:y|ies|ied|ying)|negative for|neg for|free of|nor|lacks?|absence of", re.IGNORECASE)
+_SUBJECT = re.compile(
+    r"^\s*(?:the |your |his |her )?(?:he|she|they|it|patient|pt|i|we|there|child|baby) \w+$", re.IGNORECASE
+)
+_STATEMENT = re.compile(
+    r"^\s*(?:and\s+|but\s+)?(?:lost|can'?t|cannot|unable|feels?|felt|has|had|is|was|are|were|keeps?|gets?|got|woke|lips|tongue|both)\b",
+    re.IGNORECASE,
+)
+"""Words with which a new statement begins, and no item of a list."""
 _OR = re.compile(r"^[^.;]{0,60}\b(?:or|nor)\b", re.IGNORECASE)
 _LAST_OR = re.compile(r"\b(?:or|nor)\b", re.IGNORECASE)
 
@@ -246,9 +254,15 @@ def assertion_of(sentence: str, start: int, end: int, listed: Sequence[tuple[int
     applying = {
         t.assertion
         for t in triggers
-        if not (t.start < end and start < t.end) and _reaches(t, sentence, start, end, stops, listed)
+        if _begins_before(t, start)
+        or (not (t.start < end and start < t.end) and _reaches(t, sentence, start, end, stops, listed))
     }
     return next((a for a in PRECEDENCE if a in applying), Assertion.PRESENT)
+
+
+def _begins_before(trigger: _Trigger, start: int) -> bool:
+    """`Family history of stroke` is about the family although `history of stroke` is itself a phrase."""
+    return trigger.assertion is Assertion.FAMILY and trigger.forward and trigger.start < start < trigger.end
 
 
 def _reaches(
@@ -261,7 +275,8 @@ def _reaches(
 ) -> bool:
     """Whether a trigger's reach gets to the target: no stop between, not too far, no comma that ends it."""
     low, high = (trigger.end, start) if trigger.forward else (end, trigger.start)
-    if low > high or any(low <= s and e <= high for s, e in stops):
+    inside = [(s, e) for s, e in stops if low <= s and e <= high]
+    if low > high or any(not _opens_condition(trigger, sentence, stop) for stop in inside):
         return False
     between = sentence[low:high]
     if trigger.forward and sentence[trigger.end - 1] == ":":
@@ -270,9 +285,17 @@ def _reaches(
     if not trigger.forward:
         return words <= _REACH_BACK and "," not in between
     in_list = any(low <= s and e <= high for s, e in listed)
+    if sentence[trigger.start : trigger.end].lower() == "non":
+        return words == 0 or not between.strip("- ")
     if words > (LIST_REACH if in_list else REACH):
         return False
     return "," not in between or _is_list(trigger, sentence, low, high, in_list)
+
+
+def _opens_condition(trigger: _Trigger, sentence: str, stop: tuple[int, int]) -> bool:
+    """Whether a stop is the subject and verb of a condition, such as `she has` in `if she has`."""
+    subject = _SUBJECT.match(sentence[trigger.end : stop[1]])
+    return trigger.assertion is Assertion.HYPOTHETICAL and trigger.forward and subject is not None
 
 
 def _is_list(trigger: _Trigger, sentence: str, low: int, high: int, in_list: bool) -> bool:
@@ -282,9 +305,14 @@ def _is_list(trigger: _Trigger, sentence: str, low: int, high: int, in_list: boo
     finding must stand in the list, or an `or` before or behind its last item.
     """
     segments = sentence[low:high].split(",")
+    said = sentence[trigger.start : trigger.end].lower()
+    ends_in_or = _OR.match(sentence[high:]) or _LAST_OR.search(segments[-1])
+    if any(_STATEMENT.match(piece) for piece in (*segments[1:], segments[-1] + sentence[high:])):
+        return False
+    if said == "without" and not ends_in_or:
+        return False
     if any(len(_JOINED.sub("", segment).split()) > _ITEM for segment in segments):
         return in_list and len(_JOINED.sub("", segments[-1]).split()) <= _ITEM
-    if in_list or _LISTING.search(sentence[trigger.start : trigger.end]):
+    if in_list or _LISTING.search(said):
         return True
-    ends_in_or = _OR.match(sentence[high:]) or _LAST_OR.search(segments[-1])
     return trigger.assertion in (Assertion.ABSENT, Assertion.HYPOTHETICAL) and ends_in_or is not None

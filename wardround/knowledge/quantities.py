@@ -162,13 +162,17 @@ def is_plausible(value: float, analyte: Analyte) -> bool:
 
 
 def reference_range(analyte: Analyte, age: float | None, sex: str | None) -> ReferenceRange | None:
-    """Return the range for an age and sex; unknown age means an adult of 40, unknown sex the widest."""
+    """Return the range for an age and sex; unknown age means an adult of 40, unknown sex the widest.
+
+    Of a known sex the range that names it goes before one for everybody.
+    """
     years = 40.0 if age is None else age
     fitting = [r for r in analyte.ranges if r.from_age <= years and (r.sex is None or sex in (None, r.sex))]
     if not fitting:
         return None
     latest = max(r.from_age for r in fitting)
-    chosen = [r for r in fitting if r.from_age == latest]
+    of_age = [r for r in fitting if r.from_age == latest]
+    chosen = [r for r in of_age if r.sex is not None and r.sex == sex] or of_age
     lows = [r.low for r in chosen if r.low is not None]
     highs = [r.high for r in chosen if r.high is not None]
     return ReferenceRange(low=min(lows, default=None), high=max(highs, default=None))

@@ -24,7 +24,7 @@ from wardround.knowledge.text import Token, sentences, tokens
 
 _CLAUSE_END = re.compile(r"[.;!?](?=\s|$)|\n|,|\s[-–—]\s|:\s")
 _DURATION = re.compile(
-    r"(?P<count>\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten|several|few|couple of)"
+    r"\b(?P<count>\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten|several|few|couple of)"
     r"[\s-]?(?P<unit>minute|min|hour|hr|h|day|d|week|wk|w|month|mo|year|yr|y)s?\b(?!\s*(?:old|of age)|-old)",
     re.IGNORECASE,
 )

@@ -6,6 +6,7 @@ arithmetic is consistent. It says nothing of clinical truth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,10 +93,10 @@ def draw_findings(kb: KnowledgeBase, condition: str, sex: str, rng: np.random.Ge
     A narrower finding is drawn among those who have all the broader ones, so that it is as common as its
     figure says, but never commoner than these happen together.
     """
-    j = kb.condition_index[condition]
+    likelihood = kb.likelihood[:, kb.condition_index[condition]].tolist()
     common = dict(zip(kb.group_names, rng.random(len(kb.group_names)), strict=True))
-    own = rng.random(len(kb.findings))
-    copies = rng.random(len(kb.findings)) < COPY
+    own = rng.random(len(kb.findings)).tolist()
+    copies = (rng.random(len(kb.findings)) < COPY).tolist()
     present: set[str] = set()
     limit: dict[str, float] = {}
     for code, broad in kb.broad_first.items():
@@ -106,7 +107,7 @@ def draw_findings(kb: KnowledgeBase, condition: str, sex: str, rng: np.random.Ge
         if not present.issuperset(broad):
             continue
         rows = [kb.finding_index[b] for b in broad]
-        share = kb.likelihood[i, j] / np.prod(kb.likelihood[rows, j])
+        share = likelihood[i] / math.prod(likelihood[row] for row in rows)
         is_one_draw = len(broad) == 1 and copies[i] and copies[rows[0]] and kb.group[code] == kb.group[broad[0]]
         limit[code] = min(1.0, share * (limit[broad[0]] if is_one_draw else 1.0))
         if (common[kb.group[code]] if copies[i] else own[i]) < limit[code]:

@@ -140,7 +140,7 @@ class ReferenceChatModel(BaseChatModel):
     ) -> ChatResult:
         prompt = "\n".join(message.text for message in messages)
         chart = _Chart(prompt, self.clinician)
-        wanted = kwargs.get("response_format", {}).get("json_schema", {}).get("name")
+        wanted = (kwargs.get("response_format") or {}).get("json_schema", {}).get("name")
         temperature = float(kwargs.get("temperature") or 0.0)
         rng = random.Random(content_id("draw", kwargs.get("seed", 0), prompt))
         text = _answer(wanted, chart, temperature, rng)
@@ -165,7 +165,8 @@ def _answer(wanted: str | None, chart: _Chart, temperature: float, rng: random.R
         AttendingAnswer.__name__: _attend,
     }
     if wanted not in answerers:
-        raise ModelError(NAME, f"does not know the shape {wanted}; it answers {', '.join(answerers)}")
+        known = ", ".join(sorted((*answerers, SpecialistAnswer.__name__)))
+        raise ModelError(NAME, f"does not know the shape {wanted}; it answers {known}")
     return answerers[wanted](chart).model_dump_json()
 
 

@@ -81,7 +81,7 @@ class ScriptedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        wanted = kwargs.get("response_format", {}).get("json_schema", {}).get("name", "*")
+        wanted = (kwargs.get("response_format") or {}).get("json_schema", {}).get("name", "*")
         self._asked.append(list(messages))
         for i, step in enumerate(self.script):
             fits = step.answer in ("*", wanted) and (step.when is None or step.when in messages[-1].text)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from wardround.core.case_file import parse_fhir_time
 from wardround.core.errors import ToolRetry, UsageError
 from wardround.core.finding import Assertion, Finding
 from wardround.core.source import Source, SourceKind
 from wardround.knowledge.clinician import KnowledgeClinician
-from wardround.knowledge.text import sentences, tokens
+from wardround.knowledge.text import tokens
+from wardround.tools.fhir.access import Resource, codes, mapping, number, objects, string, unicode
+from wardround.tools.fhir.wording import document_sentences, is_void, source_kind, when, words
 from wardround.tools.tool import Patient, ToolResult
-
-Resource = Mapping[str, Any]
 
 INITIAL = 150
 """How many resources are read at intake, the latest first; the others are there for the search."""
@@ -44,12 +41,12 @@ def read_record(
     """Turn resources into sources and readings; what says nothing to a diagnosis is counted, not fatal."""
     chart = Chart()
     read: list[tuple[Source, list[Finding]]] = []
-    for resource in resources:
+    for place, resource in enumerate(resources):
         kind = str(resource.get("resourceType"))
         if kind == "Patient":
             chart.used[kind] += 1
             continue
-        sources = list(_sources(resource))
+        sources = list(_sources(resource, place))
         (chart.used if sources else chart.skipped)[kind] += 1
         for source in sources:
             read.append((source, _coded(resource, source, clinician, age, sex, chart.problems)))
@@ -93,19 +90,18 @@ class RecordSearch:
             coded = {f.code for f in self._chart.findings if f.source == source.id}
             if wanted & (said | coded):
                 return True
-        words = {token.word for token in tokens(argument)}
-        return bool(words) and words <= {token.word for token in tokens(source.text)}
+        asked = {token.word for token in tokens(argument)}
+        return bool(asked) and asked <= {token.word for token in tokens(source.text)}
 
 
-def _sources(resource: Resource) -> Iterator[Source]:
+def _sources(resource: Resource, place: int) -> Iterator[Source]:
     kind = str(resource.get("resourceType"))
-    if _is_void(resource):
+    if is_void(resource):
         return
-    id_ = resource.get("id")
-    document = f"{kind}/{_unicode(id_) if isinstance(id_, str) and id_ else '?'}"
-    time = parse_fhir_time(_when(resource))
+    document = f"{kind}/{unicode(string(resource.get('id'))) or f'entry-{place}'}"
+    time = parse_fhir_time(when(resource))
     if kind == "DocumentReference":
-        for n, sentence in enumerate(_document_sentences(resource), start=1):
+        for n, sentence in enumerate(document_sentences(resource), start=1):
             yield Source(
                 kind=SourceKind.CLINICIAN_NOTE,
                 text=sentence,
@@ -114,185 +110,9 @@ def _sources(resource: Resource) -> Iterator[Source]:
                 time=time,
             )
         return
-    writer = _WRITERS.get(kind)
-    text = _unicode(writer(resource)) if writer is not None else ""
+    text = words(resource)
     if text.strip():
-        yield Source(kind=_kind(resource), text=text, document=document, title=document, time=time)
-
-
-def _is_void(resource: Resource) -> bool:
-    """Whether it was withdrawn, or tells of something that was not done."""
-    status = resource.get("status")
-    return (
-        "entered-in-error" in (status, resource.get("docStatus"), _code(resource, "verificationStatus"))
-        or resource.get("doNotPerform") is True
-        or status in _NOT_DONE
-    )
-
-
-_NOT_DONE = (
-    "not-done",
-    "preparation",
-    "planned",
-    "draft",
-    "proposed",
-    "intended",
-    "cancelled",
-    "declined",
-    "superseded",
-)
-"""Statuses under which a resource says nothing of what the patient has or had."""
-
-
-def _kind(resource: Resource) -> SourceKind:
-    kind = resource["resourceType"]
-    if kind == "DiagnosticReport":
-        return SourceKind.IMAGING_REPORT
-    if kind == "Observation":
-        vital = "vital-signs" in _codes(resource.get("category"))
-        return SourceKind.STRUCTURED_RECORD if vital else SourceKind.LAB
-    return SourceKind.STRUCTURED_RECORD
-
-
-def _condition(resource: Resource) -> str:
-    name = _concept(resource.get("code"))
-    if not name:
-        return ""
-    status = _code(resource, "clinicalStatus")
-    verification = _code(resource, "verificationStatus")
-    if verification == "refuted":
-        return f"No {name}."
-    doubt = "Possible " if verification in ("unconfirmed", "provisional", "differential") else ""
-    if status in ("resolved", "inactive", "remission"):
-        return f"History of {name}."
-    return f"{doubt}{name}."
-
-
-def _observation(resource: Resource) -> str:
-    parts = [_measured(resource)]
-    parts += [_measured(component) for component in _list(resource.get("component"))]
-    notes = [_string(n.get("text")) for n in _list(resource.get("note"))]
-    return " ".join(p for p in (*parts, *notes) if p)
-
-
-def _measured(part: Resource) -> str:
-    name = _concept(part.get("code"))
-    if not name:
-        return ""
-    quantity = _map(part.get("valueQuantity"))
-    interpretation = " ".join(_concept(c) for c in _list(part.get("interpretation")))
-    if "value" in quantity:
-        unit = _string(quantity.get("unit")) or _string(quantity.get("code"))
-        value = f"{_string(quantity.get('comparator'))}{_scalar(quantity['value'])} {unit}".strip()
-    elif "valueCodeableConcept" in part:
-        value = _concept(part["valueCodeableConcept"])
-    else:
-        plain = [part[k] for k in ("valueString", "valueInteger", "valueBoolean", "valueDateTime") if k in part]
-        value = _scalar(plain[0]) if plain else ""
-    if value.lower().strip(" .") in _DENIALS:
-        return f"No {name} ({value})."
-    if not value and not interpretation:
-        return ""
-    return f"{name}: {value}" + (f" ({interpretation})" if interpretation else "") + "."
-
-
-_DENIALS = ("no", "n", "absent", "none", "negative", "not detected", "not present", "not found", "not seen")
-"""Values that deny what the code names."""
-
-
-def _medication(resource: Resource) -> str:
-    name = _concept(resource.get("medicationCodeableConcept"))
-    name = name or _string(_map(resource.get("medicationReference")).get("display"))
-    if not name:
-        for contained in _list(resource.get("contained")):
-            name = name or _concept(contained.get("code"))
-    if not name:
-        return ""
-    if resource.get("status") == "not-taken":
-        return f"Does not take {name}."
-    if resource["resourceType"] == "MedicationAdministration":
-        return f"Was given {name}."
-    ended = resource.get("status") in ("stopped", "completed", "ended")
-    return f"No longer takes {name}." if ended else f"Takes {name}."
-
-
-def _named(prefix: str, *fields: str) -> Any:
-    def write(resource: Resource) -> str:
-        for name in fields:
-            value = resource.get(name)
-            text = _concept(value[0] if isinstance(value, list) and value else value)
-            if text:
-                return f"{prefix}{text}."
-        return ""
-
-    return write
-
-
-def _allergy(resource: Resource) -> str:
-    name = _concept(resource.get("code"))
-    if not name:
-        return ""
-    if _code(resource, "verificationStatus") == "refuted":
-        return f"No allergy to {name}."
-    if _code(resource, "clinicalStatus") in ("resolved", "inactive"):
-        return f"History of allergy to {name}."
-    return f"Allergy to {name}."
-
-
-def _report(resource: Resource) -> str:
-    conclusion = _string(resource.get("conclusion"))
-    coded = " ".join(f"{_concept(c)}." for c in _list(resource.get("conclusionCode")))
-    name = _concept(resource.get("code"))
-    said = " ".join(part for part in (conclusion, coded) if part.strip())
-    return f"{name}. {said}" if said else ""
-
-
-def _encounter(resource: Resource) -> str:
-    reasons = [_concept(reason) for reason in _list(resource.get("reasonCode"))]
-    return " ".join(f"Came with {reason}." for reason in reasons if reason)
-
-
-def _family(resource: Resource) -> str:
-    who = _concept(resource.get("relationship")) or "relative"
-    named = [_concept(condition.get("code")) for condition in _list(resource.get("condition"))]
-    return " ".join(f"Family history of {name} ({who})." for name in named if name)
-
-
-def _summary(resource: Resource) -> str:
-    findings = [_concept(_map(f).get("itemCodeableConcept")) for f in _list(resource.get("finding"))]
-    parts = [_string(resource.get("summary")), *(f"{name}." for name in findings if name)]
-    return " ".join(part for part in parts if part)
-
-
-_WRITERS: dict[str, Any] = {
-    "Condition": _condition,
-    "Observation": _observation,
-    "MedicationRequest": _medication,
-    "MedicationStatement": _medication,
-    "MedicationAdministration": _medication,
-    "MedicationDispense": _medication,
-    "AllergyIntolerance": _allergy,
-    "Procedure": _named("Had ", "code"),
-    "Immunization": _named("Vaccinated: ", "vaccineCode"),
-    "DiagnosticReport": _report,
-    "Encounter": _encounter,
-    "FamilyMemberHistory": _family,
-    "ClinicalImpression": _summary,
-}
-
-
-def _document_sentences(resource: Resource) -> Iterator[str]:
-    for content in _list(resource.get("content")):
-        attachment = _map(_map(content).get("attachment"))
-        data = attachment.get("data")
-        if not _string(attachment.get("contentType")).startswith("text/plain") or not isinstance(data, str):
-            continue
-        try:
-            text = base64.b64decode("".join(data.split()), validate=True).decode("utf-8")
-        except ValueError:  # neither base64 nor UTF-8
-            continue
-        for sentence in sentences(text):
-            yield sentence.text
+        yield Source(kind=source_kind(resource), text=text, document=document, title=document, time=time)
 
 
 def _coded(
@@ -307,13 +127,13 @@ def _coded(
     if resource.get("resourceType") != "Observation":
         return []
     findings: list[Finding] = []
-    for part in (resource, *_list(resource.get("component"))):
-        quantity = _map(part.get("valueQuantity"))
+    for part in (resource, *objects(resource.get("component"))):
+        quantity = mapping(part.get("valueQuantity"))
         analyte = _analyte(part, clinician)
-        value = _number(quantity.get("value"))
+        value = number(quantity.get("value"))
         if analyte is None or value is None:
             continue
-        unit = _string(quantity.get("code")) or _string(quantity.get("unit"))
+        unit = string(quantity.get("code")) or string(quantity.get("unit"))
         try:
             if not unit and not _is_pure(clinician.kb.analytes[analyte].unit):
                 raise UsageError(f"{clinician.kb.analytes[analyte].name} of {value:g} has no unit")
@@ -343,75 +163,5 @@ def _is_told(finding: Finding, comparator: object, clinician: KnowledgeClinician
 
 
 def _analyte(part: Resource, clinician: KnowledgeClinician) -> str | None:
-    codes = set(_codes(part.get("code")))
-    return next((a.id for a in clinician.kb.analytes.values() if codes & set(a.loinc)), None)
-
-
-def _when(resource: Resource) -> object:
-    for name in (
-        "effectiveDateTime",
-        "issued",
-        "authoredOn",
-        "recordedDate",
-        "onsetDateTime",
-        "performedDateTime",
-        "occurrenceDateTime",
-        "date",
-    ):
-        if resource.get(name):
-            return resource[name]
-    for name in ("effectivePeriod", "performedPeriod", "period"):
-        start = _map(resource.get(name)).get("start")
-        if start:
-            return start
-    return None
-
-
-def _concept(value: object) -> str:
-    concept = _map(value)
-    displays = [_string(c.get("display")) for c in _list(concept.get("coding"))]
-    return (_string(concept.get("text")) or next(filter(None, displays), "")).strip().rstrip(".")
-
-
-def _codes(value: object) -> list[str]:
-    concepts = value if isinstance(value, list) else [value]
-    return [code for k in concepts for c in _list(_map(k).get("coding")) if (code := _string(c.get("code")))]
-
-
-def _code(resource: Resource, name: str) -> str | None:
-    return next(iter(_codes(resource.get(name))), None)
-
-
-def _list(value: object) -> list[Any]:
-    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _scalar(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value
-    return "" if _number(value) is None else str(value)
-
-
-def _number(value: object) -> float | None:
-    """Return a finite number; JSON as Python reads it also has NaN, infinities and endless integers."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
-
-
-def _unicode(text: str) -> str:
-    """Replace lone surrogates, which JSON allows and nothing else does."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    given = set(codes(part.get("code")))
+    return next((a.id for a in clinician.kb.analytes.values() if given & set(a.loinc)), None)

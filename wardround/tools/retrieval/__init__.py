@@ -1,0 +1,1 @@
+"""Guideline passages."""
