@@ -36,7 +36,7 @@ def present(code: str) -> Finding:
     return Finding(code=code, assertion=Assertion.PRESENT)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(charts, ages, sexes)
 def test_a_posterior_is_a_distribution(chart: list[tuple[Finding, float]], age: float | None, sex: str | None) -> None:
     p = posterior(chart, age, sex)
@@ -46,7 +46,7 @@ def test_a_posterior_is_a_distribution(chart: list[tuple[Finding, float]], age: 
     assert p.sum() == pytest.approx(1.0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(charts, st.randoms(use_true_random=False))
 def test_the_order_of_findings_does_not_matter(chart: list[tuple[Finding, float]], rng: random.Random) -> None:
     shuffled = list(chart)
@@ -54,7 +54,7 @@ def test_the_order_of_findings_does_not_matter(chart: list[tuple[Finding, float]
     np.testing.assert_allclose(posterior(shuffled), posterior(chart), rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(charts, st.sampled_from(CODES), st.sampled_from(WEIGHTLESS), reliabilities)
 def test_what_is_not_said_of_the_patient_now_changes_nothing(
     chart: list[tuple[Finding, float]], code: str, assertion: Assertion, reliability: float
@@ -80,7 +80,7 @@ def test_a_source_that_is_never_right_changes_nothing(
     np.testing.assert_allclose(posterior(more), posterior(chart), rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(charts, st.sampled_from(CODES), reliabilities)
 def test_a_finding_and_its_denial_of_equal_worth_cancel(
     chart: list[tuple[Finding, float]], code: str, reliability: float
@@ -103,7 +103,7 @@ def test_the_share_of_the_unknown_is_never_argued_away_entirely(chart: list[tupl
     assert p[-1] >= floor * (1 - 1e-9)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(CODES), reliabilities, reliabilities)
 def test_a_better_source_never_says_less(code: str, one: float, other: float) -> None:
     low, high = sorted((one, other))
@@ -114,7 +114,7 @@ def test_a_better_source_never_says_less(code: str, one: float, other: float) ->
     assert (odds[2][rising] >= odds[1][rising] * (1 - 1e-9)).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(CODES), st.floats(0.01, 0.98))
 def test_a_finding_speaks_for_what_makes_it_likelier_and_its_absence_against(code: str, reliability: float) -> None:
     for assertion in (Assertion.PRESENT, Assertion.ABSENT):
@@ -138,11 +138,10 @@ def test_a_possible_finding_counts_for_less_than_one_that_is_there() -> None:
     possible = Finding(code="ct_appendicitis", assertion=Assertion.POSSIBLE)
     chances = [posterior(chart)[index] for chart in ([], [(possible, 0.9)], [(present("ct_appendicitis"), 0.9)])]
     assert chances == sorted(chances)
-    assert chances[2] > 2 * chances[1] or chances[1] > chances[0]
     assert len(set(chances)) == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(charts, ages, sexes)
 def test_information_gain_is_never_negative_nor_more_than_there_is_to_learn(
     chart: list[tuple[Finding, float]], age: float | None, sex: str | None
@@ -164,7 +163,7 @@ def test_nothing_can_be_learned_of_what_is_certain(index: int) -> None:
     assert suggest(KB, p, []) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(charts, sexes, st.integers(0, 12))
 def test_suggestions_are_new_fitting_and_in_order(
     chart: list[tuple[Finding, float]], sex: str | None, limit: int
@@ -178,7 +177,7 @@ def test_suggestions_are_new_fitting_and_in_order(
     assert all(s.gain > 0 for s in suggested)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(charts)
 def test_a_differential_lists_every_condition_from_the_likeliest_down(chart: list[tuple[Finding, float]]) -> None:
     p = posterior(chart)

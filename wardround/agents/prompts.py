@@ -74,20 +74,21 @@ def patient_line(case: Case) -> str:
     """Return who the patient is."""
     age = "age unknown" if case.age is None else f"age {case.age:g} years"
     sex = "sex unknown" if case.sex is None else case.sex.value
-    complaint = " ".join((case.complaint or "not stated").split())
-    return f"Patient: {age}, {sex}.\nComplaint: {complaint}"
+    return f"Patient: {age}, {sex}.\nComplaint: {as_data(case.complaint or 'not stated')}"
+
+
+def as_data(text: str) -> str:
+    """Return a text as one line that cannot be taken for a fence, a heading or another line."""
+    return " ".join(text.split()).replace("<<", "‹‹").replace(">>", "››")
 
 
 def evidence_lines(sources: Iterable[Source]) -> str:
-    """Return one line per source: id, kind, place and words, line breaks folded.
-
-    Angle brackets are replaced so that no text can forge the evidence marks.
-    """
-    lines = []
-    for source in sources:
-        text = " ".join(source.text.split()).replace("<<", "‹‹").replace(">>", "››")[:_WIDEST_LINE]
-        lines.append(f"[{source.id}] ({source.kind.value}; {source.title or source.document}) {text}")
-    return "\n".join(lines)
+    """Return one line per source: id, kind, place and words."""
+    return "\n".join(
+        f"[{source.id}] ({source.kind.value}; {as_data(source.title or source.document)}) "
+        f"{as_data(source.text)[:_WIDEST_LINE]}"
+        for source in sources
+    )
 
 
 def specialist_role(specialty: Specialty) -> str:
@@ -106,7 +107,7 @@ def claims_section(claims: Sequence[Claim], verdicts: Mapping[str, Verdict]) -> 
     if not claims:
         return ""
     rows = [
-        f"- {claim.agent}: {claim.text} [{', '.join(claim.cites)}] "
+        f"- {claim.agent}: {as_data(claim.text)} [{as_data(', '.join(claim.cites))}] "
         f"({verdicts[claim.id].label.value if claim.id in verdicts else 'not checked'})"
         for claim in claims
     ]

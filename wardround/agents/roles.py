@@ -105,7 +105,7 @@ async def opinion(
         SpecialistAnswer,
         case=briefing.case,
         sources=rotated,
-        extra="To establish: " + "; ".join(indicators) if indicators else "",
+        extra=prompts.as_data("To establish: " + "; ".join(indicators)) if indicators else "",
     )
     return await asker.ask(
         specialty.id, question, SpecialistAnswer, rollout=rollout, temperature=temperature

@@ -34,10 +34,13 @@ class RoutingPolicy(Frozen):
 
     def route(self, triage: Triage, known: Sequence[str]) -> tuple[str, ...]:
         """Return who is asked; a triage that needs nobody is heeded, unless the case is emergent."""
-        added = self.emergent_adds if triage.urgency is Urgency.EMERGENT else ()
-        named = [specialty for specialty in triage.specialties if specialty in known]
-        room = max(0, self.most - len([a for a in added if a not in named[: self.most]]))
-        return tuple(dict.fromkeys((*named[:room], *added)))[: self.most]
+        is_emergent = triage.urgency is Urgency.EMERGENT
+        added = [a for a in dict.fromkeys(self.emergent_adds) if a in known and is_emergent][: self.most]
+        named = [s for s in dict.fromkeys(triage.specialties) if s in known]
+        route = named[: self.most]
+        while len(route) + len([a for a in added if a not in route]) > self.most:
+            route.remove(next(s for s in reversed(route) if s not in added))
+        return (*route, *(a for a in added if a not in route))
 
 
 class Roster(Frozen):

@@ -79,6 +79,10 @@ class Progress:
     result: dict[str, Any]
 
 
+_BEGINNING = b'{"key": '
+"""How every line of a result file begins; only such a line is taken for a torn one."""
+
+
 class ResultFile:
     """Results as JSON lines, written so that a kill at any moment loses no whole line."""
 
@@ -102,7 +106,7 @@ class ResultFile:
         whole = 0
         with self._path.open("rb") as file:
             for line in file:
-                if not line.endswith(b"\n"):
+                if not line.endswith(b"\n") and line.startswith(_BEGINNING[: len(line)]):
                     break
                 try:
                     self.keys.add(json.loads(line)["key"])

@@ -26,10 +26,14 @@ _SUBJECT = re.compile(
     r"^\s*(?:the |your |his |her )?(?:he|she|they|it|patient|pt|i|we|there|child|baby) \w+$", re.IGNORECASE
 )
 _STATEMENT = re.compile(
-    r"^\s*(?:and\s+|but\s+)?(?:lost|can'?t|cannot|unable|feels?|felt|has|had|is|was|are|were|keeps?|gets?|got|woke|lips|tongue|both)\b",
+    r"^\s*(?:and\s+|but\s+)?(?:lost|can'?t|cannot|unable|feels?|felt|has|had|is|was|are|were|keeps?|gets?|got|woke|lips|tongue|both|then)\b",
     re.IGNORECASE,
 )
 """Words with which a new statement begins, and no item of a list."""
+_DEGREE = re.compile(r"^\s*(?:mild|moderate|severe|marked|slight|new|sudden)\b", re.IGNORECASE)
+"""`No rash, mild neck stiffness` says that the neck is stiff."""
+_PAST_HISTORY = re.compile(r"history|h[/]o|hx|pmh|past|known", re.IGNORECASE)
+"""Triggers that head a list of former illnesses; `years ago` does not."""
 _OR = re.compile(r"^[^.;]{0,60}\b(?:or|nor)\b", re.IGNORECASE)
 _LAST_OR = re.compile(r"\b(?:or|nor)\b", re.IGNORECASE)
 
@@ -155,6 +159,8 @@ _FAMILY_PSEUDO = r"""
     (?: to \w+)? (?:by|with) (?:\w+ ){0,2}(?:mother|father|mum|mom|dad|brother|sister|aunt|uncle|grandmother|grandfather
     |parent|sibling|cousin)s?
     | lives with (?:\w+ ){0,2}(?:mother|father|mum|mom|dad|brother|sister|parent)s?
+    | (?<!his )(?<!her )(?<!their )(?<!my )\d+[- ](?:year|yr)s?[- ]old (?:mother|father|mum|mom|dad|grandmother
+    |grandfather|parent)
 """
 
 _STOP = r"""
@@ -251,13 +257,19 @@ def assertion_of(sentence: str, start: int, end: int, listed: Sequence[tuple[int
         listed: Places of other findings in the sentence; a list of them carries a trigger along.
     """
     triggers, stops = _triggers(sentence)
+    taken = [(start, end), *((s, e) for s, e in listed if e <= start or end <= s)]
     applying = {
         t.assertion
         for t in triggers
         if _begins_before(t, start)
-        or (not (t.start < end and start < t.end) and _reaches(t, sentence, start, end, stops, listed))
+        or (not _inside_phrase(t, taken) and _reaches(t, sentence, start, end, stops, listed))
     }
     return next((a for a in PRECEDENCE if a in applying), Assertion.PRESENT)
+
+
+def _inside_phrase(trigger: _Trigger, taken: Sequence[tuple[int, int]]) -> bool:
+    """`absent breath sounds` is a finding of its own; its `absent` says nothing of what follows."""
+    return any(s < trigger.end and trigger.start < e for s, e in taken)
 
 
 def _begins_before(trigger: _Trigger, start: int) -> bool:
@@ -310,6 +322,10 @@ def _is_list(trigger: _Trigger, sentence: str, low: int, high: int, in_list: boo
     if any(_STATEMENT.match(piece) for piece in (*segments[1:], segments[-1] + sentence[high:])):
         return False
     if said == "without" and not ends_in_or:
+        return False
+    if not _LISTING.search(said) and _DEGREE.match(segments[-1] + sentence[high:]) and not ends_in_or:
+        return False
+    if trigger.assertion is Assertion.HISTORICAL and not _PAST_HISTORY.search(said):
         return False
     if any(len(_JOINED.sub("", segment).split()) > _ITEM for segment in segments):
         return in_list and len(_JOINED.sub("", segments[-1]).split()) <= _ITEM

@@ -81,7 +81,8 @@ def demographics(text: str) -> Demographics:
 
 def _is_of_another(text: str, match: re.Match[str]) -> bool:
     """Whether a number is a relative's age, save one whom the writer brings, or a temperature."""
-    relative = _RELATIVE_AFTER.match(text[match.end() :]) and not _MINE_BEFORE.search(text[: match.start()])
+    before = text[: match.start()]
+    relative = before.strip(" \n") and _RELATIVE_AFTER.match(text[match.end() :]) and not _MINE_BEFORE.search(before)
     return bool(relative or _TEMPERATURE_BEFORE.search(text[: match.start()]))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wardround.knowledge.text import Token, fold, tokens
 
 _FUNCTION = """
-    a an the of in on at to with and his her my their your its our is was are were be been being has have had having
+    a an the of in on at to with his her my their your its our is was are were be been being has have had having
     some any this that there it i he she they from by for which then so as am me w c x
 """
 _MODIFYING = """

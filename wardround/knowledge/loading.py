@@ -20,6 +20,7 @@ from wardround.knowledge.schema import (
     FindingFile,
     Likelihood,
     PresentationFile,
+    SourceEntry,
 )
 
 _F = TypeVar("_F", FindingFile, PresentationFile)
@@ -47,7 +48,11 @@ def load(folder: Traversable) -> KnowledgeBase:
     analytes = [analyte for file in finding_files.values() for analyte in file.analytes]
     conditions = [entry for file in presentation_files.values() for entry in file.conditions]
     passages = [passage for file in presentation_files.values() for passage in file.passages]
-    sources = {key: entry for file in files for key, entry in file.sources.items()}
+    sources: dict[str, SourceEntry] = {}
+    for file in files:
+        for key, entry in file.sources.items():
+            if sources.setdefault(key, entry).year != entry.year:
+                faults.append(f"source {key} means publications of {sources[key].year} and of {entry.year}")
     for name, entries in (
         ("finding", [e.id for e in findings]),
         ("analyte", [e.id for e in analytes]),

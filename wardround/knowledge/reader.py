@@ -20,6 +20,8 @@ from wardround.knowledge.quantities import (
     pressure_pair,
     quantity_after,
 )
+from wardround.knowledge.results import Result, result_of
+from wardround.knowledge.schema import Analyte, FindingEntry
 from wardround.knowledge.text import Token, sentences, tokens
 
 _CLAUSE_END = re.compile(r"[.;!?](?=\s|$)|\n|,|\s[-–—]\s|:\s")
@@ -54,6 +56,7 @@ class Reader:
                 *((f"analyte:{a.id}", phrase) for a in kb.analytes.values() for phrase in (a.name, *a.synonyms)),
                 ("analyte:blood_pressure", "bp"),
                 ("analyte:blood_pressure", "blood pressure"),
+                *((f"test:{e.id}", test) for e in kb.findings.values() for test in _test_names(e)),
             ]
         )
         self._conditions = Lexicon(
@@ -118,6 +121,8 @@ class Reader:
         for mention in mentions:
             if mention.target.startswith("analyte:"):
                 found += self._numbers(text, mention, spans, age, sex)
+            elif mention.target.startswith("test:"):
+                found += self._tested(text, mention)
             else:
                 found += self._said(text, mention, spans)
         return tuple(_without_shadowed(found))
@@ -157,8 +162,33 @@ class Reader:
         analyte = self.kb.analytes[name]
         quantity = quantity_after(text, mention.start, mention.end, analyte, self.kb, age=age, sex=sex)
         if quantity is None:
-            return []
+            return self._in_a_word(text, mention, analyte)
         return list(self._interpreted(quantity, _number_assertion(text, quantity, said), age, sex))
+
+    def _in_a_word(self, text: str, mention: Mention, analyte: Analyte) -> list[Finding]:
+        """`TSH normal` denies every finding of the analyte; `raised TSH` states the one above its range."""
+        result = result_of(text, mention.start, mention.end)
+        stated = {Result.HIGH: "above", Result.POSITIVE: "above", Result.LOW: "below"}
+        return [
+            Finding(
+                code=entry.id,
+                name=entry.name,
+                assertion=Assertion.PRESENT if entry.direction == stated.get(result) else Assertion.ABSENT,
+                span=(mention.start, mention.end),
+            )
+            for entry in self.kb.findings.values()
+            if result is not None
+            and entry.analyte == analyte.id
+            and (entry.threshold is None or stated.get(result) != entry.direction)
+        ]
+
+    def _tested(self, text: str, mention: Mention) -> list[Finding]:
+        entry = self.kb.findings[mention.target.removeprefix("test:")]
+        result = result_of(text, mention.start, mention.end)
+        if result not in (Result.POSITIVE, Result.NEGATIVE):
+            return []
+        assertion = Assertion.PRESENT if result is Result.POSITIVE else Assertion.ABSENT
+        return [Finding(code=entry.id, name=entry.name, assertion=assertion, span=(mention.start, mention.end))]
 
     def _pressure(
         self, text: str, mention: Mention, said: Assertion, age: float | None, sex: str | None
@@ -253,3 +283,16 @@ def _without_shadowed(found: Sequence[Finding]) -> list[Finding]:
     """Drop what a number contradicts in the same breath: `fever 37.0` is decided by the number."""
     measured = {f.code for f in found if f.value is not None}
     return [f for f in found if f.value is not None or f.code not in measured]
+
+
+_POSITIVE = re.compile(r"\bpositive\b(?: for)?|\bpos\b", re.IGNORECASE)
+
+
+def _test_names(entry: FindingEntry) -> list[str]:
+    """Names of the test behind a finding such as `rapid strep test positive`: what is left without the result."""
+    names = (_POSITIVE.sub(" ", phrase) for phrase in (entry.name, *entry.synonyms) if _POSITIVE.search(phrase))
+    return [name for name in names if len(tokens(name)) > 1 or len(name.strip()) > _SHORTEST_TEST]
+
+
+_SHORTEST_TEST = 4
+"""A test's name of one word with fewer letters than this would be taken for something else."""

@@ -17,6 +17,7 @@ MAX_BRACES = 1000
 """At how many braces of an answer an object is looked for; one with more is a runaway."""
 
 _THINKING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_OBJECT = re.compile(r'\{\s*"')
 _THOUGHT_BEFORE = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
 """Thinking whose opening tag stood in the prompt."""
 _THOUGHT_BEHIND = re.compile(r"<(?:think|thinking|reasoning)>.*\Z", re.DOTALL | re.IGNORECASE)
@@ -31,8 +32,8 @@ def parse_answer(text: str, schema: type[T]) -> T:
     """Return the answer that a text holds.
 
     Thinking, code fences and prose around the object are passed over. Several objects of the right
-    shape that differ are ambiguous and therefore unreadable, and so is an object that gives one key
-    two values. What stands in an object that was cut off is not an answer.
+    shape that differ are ambiguous and therefore unreadable. So is an answer with a broken object: what
+    stands in it may be a draft, and what stands before it may not be the last word.
 
     Raises:
         Unreadable: Says what is wrong in a sentence.
@@ -65,6 +66,7 @@ def parse_answer(text: str, schema: type[T]) -> T:
 
 
 def _objects(text: str) -> list[dict[str, Any]]:
+    """All objects of a text; a brace that no key follows is prose, one that a key follows must hold an object."""
     decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_one_value_a_key)
     found: list[dict[str, Any]] = []
     at = text.find("{")
@@ -73,28 +75,30 @@ def _objects(text: str) -> list[dict[str, Any]]:
             return found
         try:
             value, end = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            if _is_cut_off(error, text):
-                return found
-            at = text.find("{", at + 1)
-            continue
-        except (ValueError, RecursionError):
-            at = text.find("{", at + 1)
-            continue
-        found.append(value)
+            found.append(value)
+        except RecursionError as error:
+            raise Unreadable("the object is nested too deep") from error
+        except ValueError as error:
+            if _OBJECT.match(text, at):
+                raise Unreadable(f"the object is not JSON: {_syntax(error, text)}") from error
+            end = at + 1
         at = text.find("{", end)
     raise Unreadable(f"the answer has more than {MAX_BRACES} opening braces; give one object")
 
 
-def _is_cut_off(error: json.JSONDecodeError, text: str) -> bool:
-    return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+def _syntax(error: ValueError, text: str) -> str:
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+        return "it was cut off"
+    return f"{error.msg} at {text[error.pos : error.pos + 20]!r}"
 
 
 def _one_value_a_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for key, given in pairs:
         if key in value and value[key] != given:
-            raise ValueError(f"{key} is given twice")
+            raise ValueError(f"{key[:40]!r} is given twice")
         value[key] = given
     return value
 
