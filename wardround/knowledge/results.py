@@ -23,7 +23,10 @@ _WORDS: dict[Result, str] = {
     Result.HIGH: r"raised|elevated|high|increased",
     Result.LOW: r"low|reduced|decreased|depressed",
 }
-_LINK = r"[\s,]*(?:(?:levels?|tests?|screen|result|serology|swab|cultures?|assay|was|is|were|are|came back|back|all|both|also|now)\b[\s,]*)*:?\s*"
+_FILLERS = (
+    r"levels?|tests?|screen|result|serology|swab|cultures?|assay|was|is|were|are|came back|back|all|both|also|now"
+)
+_LINK = rf"[\s,]*(?:(?:{_FILLERS})\b[\s,]*)*:?\s*"
 _AFTER = [(result, re.compile(rf"^{_LINK}(?:{words})(?![\w+])", re.IGNORECASE)) for result, words in _WORDS.items()]
 _BEFORE = [
     (result, re.compile(rf"(?<![\w+-])(?:{words})\s+(?:serum |plasma |blood |rapid |repeat )?$", re.IGNORECASE))

@@ -26,11 +26,15 @@ def openai_chat(name: str, *, base_url: str | None, timeout: float) -> BaseChatM
         MissingExtra: langchain-openai is not installed.
     """
     module = require("langchain_openai", extra="openai")
+    httpx = require("httpx", extra="openai")
+    # A kept connection belongs to the event loop that opened it, and every synchronous consult has its own.
+    limits = httpx.Limits(max_keepalive_connections=0)
     chat: BaseChatModel = module.ChatOpenAI(
         model=name,
         base_url=base_url or DEFAULT_BASE_URL,
         api_key=os.environ.get("OPENAI_API_KEY", "none"),
         timeout=timeout,
         max_retries=RETRIES,
+        http_async_client=httpx.AsyncClient(timeout=timeout, limits=limits),
     )
     return chat
