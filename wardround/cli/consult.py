@@ -13,8 +13,11 @@ from wardround.cli.terminal import check_target, print_json, write_file
 from wardround.core.errors import CaseError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from wardround.core.case import Case
     from wardround.graphs.batch import Entry, Progress, ResultFile
+    from wardround.graphs.consult import Consult
     from wardround.graphs.ward import Ward
 
 WORKSPACE = typer.Option(
@@ -102,9 +105,7 @@ def _standard_input() -> str:
 def _one(ward: Ward, case: Case, *, as_json: bool, fhir: Path | None) -> None:
     from rich.console import Console
 
-    errors = Console(stderr=True)
-    with errors.status("consulting ..."):
-        result = ward.consult(case)
+    result = _followed(ward, case, Console(stderr=True))
     if fhir is not None:
         write_file(fhir, json.dumps(result.to_fhir(), indent=2) + "\n", "--fhir")
     if as_json:
@@ -113,6 +114,20 @@ def _one(ward: Ward, case: Case, *, as_json: bool, fhir: Path | None) -> None:
     from wardround.cli.show import show_consult
 
     show_consult(result, Console(highlight=False))
+
+
+def _followed(ward: Ward, case: Case, errors: Console) -> Consult:
+    """Consult a case and name each step on a terminal while it runs."""
+    from wardround.graphs.consult import Consult
+    from wardround.trace.events import SpanKind, SpanStarted
+
+    events = []
+    with errors.status("consulting ...") as status:
+        for event in ward.stream(case):
+            events.append(event)
+            if isinstance(event, SpanStarted) and event.kind in (SpanKind.NODE, SpanKind.AGENT):
+                status.update(f"consulting: {event.name.replace('_', ' ')} ...")
+    return Consult.from_events(case, events)
 
 
 def _many(ward: Ward, source: Path, out: Path, *, resume: bool, as_json: bool) -> None:

@@ -46,6 +46,10 @@ def show_consult(consult: Consult, console: Console) -> None:
     _section(console, "Differential")
     console.print(Padding(_differential(consult), (0, 0, 0, 2)))
     _evidence(consult, console)
+    if consult.contested:
+        _section(console, "Contested: said to be there in one place and not in another")
+        for name in consult.contested:
+            console.print(f"  - {escape(name)}")
     telling = [missing for missing in decision.missing if missing.gain >= _BITS]
     if telling:
         _section(console, "Missing, most telling for its cost first")

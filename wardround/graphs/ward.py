@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wardround.agents.roster import Roster, embedded_roster
 from wardround.core.case import Case
-from wardround.core.errors import CaseError, UsageError
+from wardround.core.errors import CaseError, StoreError, UsageError
 from wardround.core.frozen import content_id
 from wardround.core.ports import Clock
 from wardround.graphs.consult import Consult
@@ -159,11 +160,13 @@ class Ward:
 
                 store = RunStore(self.workspace)
                 stack.callback(store.close)
-                saver = await stack.enter_async_context(
-                    AsyncSqliteSaver.from_conn_string(str(store.checkpoints))
-                )
+                saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(store.checkpoints)))
                 saver.serde = serializer()
-                await saver.setup()
+                try:
+                    await saver.setup()
+                except sqlite3.DatabaseError as error:
+                    what = f"{store.checkpoints} cannot be used ({error})"
+                    raise StoreError(f"{what}; move it away, or give another workspace") from error
             yield Session(self, compile_flow(saver), store, asyncio.Semaphore(self.concurrency))
 
 

@@ -52,7 +52,11 @@ class ScriptedChatModel(BaseChatModel):
             return cls(script=tuple(ScriptedAnswer.model_validate(step) for step in steps))
         except OSError as error:
             raise UsageError(f"{path}: cannot be read ({error.strerror}); give a script file") from error
-        except (ValueError, TypeError, ValidationError) as error:
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_input=False, include_context=False)
+            what = "; ".join(f"{'.'.join(map(str, f['loc'])) or 'step'}: {f['msg']}" for f in faults[:5])
+            raise UsageError(f"{path}: not a script ({what}); write a JSON list of steps") from error
+        except (ValueError, TypeError) as error:
             raise UsageError(f"{path}: not a script ({error}); write a JSON list of steps") from error
 
     @property

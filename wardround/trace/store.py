@@ -84,7 +84,8 @@ class RunStore:
             sa.event.listen(self._engine, "connect", _configure)
             _metadata.create_all(self._engine)
         except (OSError, sa.exc.SQLAlchemyError) as error:
-            what = f"{workspace} cannot be used as a workspace ({error})"
+            cause = getattr(error, "orig", None) or error  # the driver's own words, without SQLAlchemy's address
+            what = f"{workspace} cannot be used as a workspace ({cause})"
             raise StoreError(f"{what}; give a folder that can be written") from error
 
     @classmethod
