@@ -46,6 +46,16 @@ def prior_only(sample: Sample, consult: Consult) -> Outcome:
     return Outcome(sample.gold, differential, frozenset({top}), DecisionStatus.FINAL, top)
 
 
+def counting(sample: Sample, consult: Consult) -> Outcome:
+    """A plain baseline: the condition that lists most of the findings that were read, always answered."""
+    kb = reference_clinician().kb
+    present = {code for code, fs in consult.evidence.readings.items() if any(f.assertion == "present" for f in fs)}
+    counts = np.array([float(len(present & set(c.findings))) for c in kb.conditions.values()]) + 1e-3
+    differential = as_differential(kb, np.append(counts / counts.sum() * 0.95, 0.05))
+    top = differential.hypotheses[0].id
+    return Outcome(sample.gold, differential, frozenset({top}), DecisionStatus.FINAL, top)
+
+
 async def consult_all(samples: list[Sample]) -> list[Consult]:
     ward = Ward("reference")
     async with ward.session() as session:
@@ -61,6 +71,7 @@ def main() -> None:
     consults = asyncio.run(consult_all(samples))
     outcomes = [outcome(s, c) for s, c in zip(samples, consults, strict=True)]
     trivial = [prior_only(s, c) for s, c in zip(samples, consults, strict=True)]
+    counted = [counting(s, c) for s, c in zip(samples, consults, strict=True)]
     reasons = Counter(r.code.value for c in consults for r in c.decision.reasons)
     report: dict[str, Any] = {
         "what": "vignettes written without sight of the knowledge; no clinician has reviewed them",
@@ -69,6 +80,7 @@ def main() -> None:
         "outside_the_knowledge": sum(s.gold.outside for s in samples),
         "reference": {**ranking(outcomes), **answering(outcomes)},
         "baseline_prior_only": {**ranking(trivial), **answering(trivial)},
+        "baseline_counting_findings": {**ranking(counted), **answering(counted)},
         "by_style": {
             style: ranking([o for o, s in zip(outcomes, samples, strict=True) if s.style == style])["top1"]
             for style in sorted({s.style for s in samples})

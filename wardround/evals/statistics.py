@@ -30,6 +30,13 @@ class Estimate:
         """Return plain JSON values, rounded to four places."""
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
 
+
+    @classmethod
+    def finite(cls, value: float, low: float, high: float, n: int) -> Estimate:
+        """Return an estimate in which a figure that cannot be computed is nothing, and not NaN."""
+        known = [float(x) if np.isfinite(x) else None for x in (value, low, high)]
+        return cls(known[0], known[1], known[2], n)
+
     def __str__(self) -> str:
         """Return the figure as a person reads it."""
         if self.value is None:
@@ -70,7 +77,7 @@ def bootstrapped(
         if np.isfinite(value):
             draws.append(value)
     low, high = np.quantile(draws, [0.025, 0.975]) if draws else (np.nan, np.nan)
-    return Estimate(float(statistic(probability, outcome)), float(low), float(high), n)
+    return Estimate.finite(statistic(probability, outcome), low, high, n)
 
 
 def brier(probability: Array, outcome: Array) -> float:
