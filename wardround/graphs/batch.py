@@ -14,6 +14,8 @@ from wardround.core.case import Case
 from wardround.core.errors import CaseError, UsageError
 from wardround.graphs.ward import Session, Ward
 
+CASES_FOR_A_CALL = 2
+"""Cases under way for each model call that may be: most of a case's calls wait for one another."""
 SUFFIXES = (".json", ".txt")
 
 
@@ -135,7 +137,7 @@ async def consult_many(
     *,
     told: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
-    """Consult every case that has no result yet, as many at once as the ward makes model calls.
+    """Consult every case that has no result yet, enough at once to keep the ward's model calls busy.
 
     A case that cannot be read becomes a result with an `error`; a model that cannot be reached ends the
     batch, since every further case would fail the same way.
@@ -162,7 +164,7 @@ async def consult_many(
             told(Progress(done, len(batch), entry.key, result))
 
     async with ward.session() as session, asyncio.TaskGroup() as group:
-        for _ in range(min(ward.concurrency, len(waiting))):
+        for _ in range(min(CASES_FOR_A_CALL * ward.concurrency, len(waiting))):
             group.create_task(worker(session))
 
 
