@@ -331,9 +331,9 @@ class EvidenceGraph:
             if self.evidence.reading[i] > 0 and self.weighed.ratios[i, j] <= 1e-9
         )
 
-    def to_networkx(self) -> nx.MultiDiGraph:
+    def to_networkx(self) -> nx.MultiDiGraph[str]:
         """Return the graph with `kind`, `label` and, on weight edges, `llr`; for drawing and export."""
-        graph: nx.MultiDiGraph = nx.MultiDiGraph()
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         for source in self.sources.values():
             graph.add_node(source.id, kind="source", label=source.title or source.text)
         for i, bearing in enumerate(self.bearings):
