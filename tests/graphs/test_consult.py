@@ -10,6 +10,8 @@ import wardround as wr
 from wardround.core.decision import DecisionStatus, GateReason
 from wardround.core.errors import BudgetExceeded, CaseError, ModelUnavailable, UsageError
 from wardround.graphs.flow import compile_flow
+from wardround.knowledge.clinician import reference_clinician
+from wardround.tools.retrieval.passages import GuidelinePassages
 from wardround.graphs.state import Context, case_of
 from wardround.models.asking import Asker
 from wardround.models.budget import Meter
@@ -246,6 +248,23 @@ def test_a_tool_that_is_not_offered_is_refused_and_the_run_goes_on() -> None:
     returned = [e for e in consult.events if isinstance(e, ToolReturned)]
     assert "delete_record" in (returned[0].error or "")
     assert consult.decision is not None
+
+
+def test_a_quoted_passage_is_checked_word_for_word_and_bears_no_weight() -> None:
+    passage = GuidelinePassages(reference_clinician().kb).about("acute_appendicitis")[0]
+    sentence = passage.text.split(". ")[0].rstrip(".") + "."
+    claims = [{"text": sentence, "evidence": [passage.id]}, {"text": "Surgery is always needed.", "evidence": [passage.id]}]
+    opinion = {"leading": "acute appendicitis", "confidence": 0.9, "differential": [], "claims": claims}
+    model = ScriptedChatModel(
+        script=(
+            ScriptedAnswer(answer="ToolChoice", says={"tool": "guideline", "argument": "acute appendicitis"}),
+            *scripted(SpecialistAnswer=opinion).script,
+        )
+    )
+    consult = ward_with(model).consult(wr.Case(narrative=APPENDICITIS))
+    verdicts = {claim.text: verdict.label.value for claim, verdict in consult.claims if verdict is not None}
+    assert verdicts == {sentence: "supported", "Surgery is always needed.": "not_addressed"}
+    assert passage.id not in {f.source for fs in consult.evidence.readings.values() for f in fs}
 
 
 def test_instructions_in_a_note_move_nothing() -> None:

@@ -26,6 +26,9 @@ class SourceKind(StrEnum):
     MODEL = "model"
 
 
+LITERATURE = frozenset((SourceKind.GUIDELINE, SourceKind.SYSTEMATIC_REVIEW, SourceKind.TRIAL, SourceKind.COHORT))
+"""Kinds that speak of patients in general, never of this one."""
+
 RELIABILITY: dict[SourceKind, float] = {
     SourceKind.LAB: 0.98,
     SourceKind.IMAGING_REPORT: 0.9,

@@ -183,7 +183,7 @@ async def attending(state: State, runtime: Runtime[Context]) -> Update:
                 context.asker, briefing_of(state), supported, graph.verdicts, graph.differential
             )
             answer = answered.value
-        argument = [claim_of(roles.ATTENDING, c) for c in answer.argument] if answer is not None else []
+        argument = [claim_of(roles.ATTENDING, c, graph.sources) for c in answer.argument] if answer is not None else []
         items: list[Item] = [ClaimItem(claim=claim) for claim in argument]
         if context.settings.detector:
             items += _judged(context, case, graph.with_items(items), argument)

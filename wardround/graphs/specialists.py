@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -16,7 +16,7 @@ from wardround.core.finding import Finding
 from wardround.core.frozen import content_id
 from wardround.core.graph import EvidenceGraph
 from wardround.core.items import ClaimItem, Item
-from wardround.core.source import Source
+from wardround.core.source import LITERATURE, Source, SourceKind
 from wardround.graphs.intake import record_findings
 from wardround.graphs.state import (
     Assignment,
@@ -61,7 +61,8 @@ async def specialist(assignment: Assignment, runtime: Runtime[Context]) -> Updat
             )
             opinions.append({**row, "round": assignment["round"]})
             if answered.value is not None:
-                claims += [ClaimItem(claim=claim_of(specialty.id, c)) for c in answered.value.claims]
+                known = EvidenceGraph(items).sources
+                claims += [ClaimItem(claim=claim_of(specialty.id, c, known)) for c in answered.value.claims]
         new = items[len(assignment["items"]) :]
         return {"opinions": opinions, "items": [*new, *context.add(unique(claims))]}
 
@@ -130,6 +131,12 @@ def _readings(context: Context, case: Case, new: list[Source], result: ToolResul
     return with_implied(context.clinician.kb, found)
 
 
-def claim_of(agent: str, stated: StatedClaim) -> Claim:
-    """Return a stated claim as one of the vocabulary."""
-    return Claim(agent=agent, text=stated.text, kind=ClaimKind.FINDING, cites=tuple(stated.evidence))
+def claim_of(agent: str, stated: StatedClaim, sources: Mapping[str, Source]) -> Claim:
+    """Return a stated claim as one of the vocabulary; what it cites says what kind of claim it is."""
+    cited = {sources[c].kind for c in stated.evidence if c in sources}
+    kind = ClaimKind.FINDING
+    if cited and cited <= {SourceKind.SCORE}:
+        kind = ClaimKind.SCORE
+    elif cited and cited <= LITERATURE:
+        kind = ClaimKind.GUIDELINE
+    return Claim(agent=agent, text=stated.text, kind=kind, cites=tuple(stated.evidence))

@@ -34,7 +34,7 @@ from wardround.core.errors import ModelError
 from wardround.core.finding import Assertion, Finding
 from wardround.core.frozen import content_id
 from wardround.core.ports import Clinician
-from wardround.core.source import RELIABILITY, SourceKind
+from wardround.core.source import LITERATURE, RELIABILITY, SourceKind
 
 NAME = "wardround-reference"
 NOTICE = "Reference reasoner over embedded demonstration knowledge; not validated for care."
@@ -46,7 +46,6 @@ _SEX = re.compile(r"^Patient: .*?\b(?P<sex>female|male)\.", re.MULTILINE)
 _LISTED = re.compile(r"^- (?P<name>[\w ]+?)(?: '(?P<argument>.*)'|:)", re.MULTILINE)
 _ROW = re.compile(r"^- .+ \((?P<id>\w+)\): (?P<p>[\d.]+)$", re.MULTILINE)
 
-_LITERATURE = (SourceKind.GUIDELINE, SourceKind.SYSTEMATIC_REVIEW, SourceKind.TRIAL, SourceKind.COHORT)
 _CLAIMS = 8
 _LISTED_DIAGNOSES = 8
 _WORTH_A_SEARCH = 0.05
@@ -80,7 +79,7 @@ class _Chart:
         fenced = _EVIDENCE.search(self.prompt)
         for line in _LINE.finditer(fenced[2] if fenced else ""):
             kind = SourceKind(line["kind"])
-            if kind in _LITERATURE:
+            if kind in LITERATURE:
                 continue
             for finding in self.clinician.read(line["text"], age=self.age, sex=self.sex):
                 key = (finding.code, finding.assertion)
