@@ -339,7 +339,7 @@ class EvidenceGraph:
         for i, bearing in enumerate(self.bearings):
             graph.add_node(bearing.code, kind="observation", label=bearing.name)
             for finding in self.readings[bearing.code]:
-                graph.add_edge(finding.source, bearing.code, kind="reads", assertion=finding.assertion.value)
+                graph.add_edge(finding.source or "", bearing.code, kind="reads", assertion=finding.assertion.value)
             for j, candidate in enumerate(self.candidates):
                 llr = float(self.weighed.ratios[i, j])
                 if abs(llr) > 1e-9:
