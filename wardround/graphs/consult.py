@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from wardround.agents.roles import ATTENDING
 from wardround.core.case import Case
 from wardround.core.claim import Claim, Verdict
 from wardround.core.decision import Decision, Triage
 from wardround.core.errors import WardroundError
 from wardround.core.graph import EvidenceGraph
+from wardround.core.source import Source
 from wardround.core.uncertainty import Uncertainty
 from wardround.trace import views
 from wardround.trace.events import Event, RecordRead, RunStarted, TriageGiven, UncertaintyMeasured
@@ -71,8 +73,17 @@ class Consult:
 
     @property
     def claims(self) -> list[tuple[Claim, Verdict | None]]:
-        """Everything that was claimed, with its verdict."""
-        return [(c, self.evidence.verdicts.get(c.id)) for c in self.evidence.claims.values()]
+        """Everything that was claimed, with its verdict: by agent, the attending last, each in its own order.
+
+        Specialists work at the same time, so the order of the log would differ from run to run.
+        """
+        claims = sorted(self.evidence.claims.values(), key=lambda c: (c.agent == ATTENDING, c.agent))
+        return [(claim, self.evidence.verdicts.get(claim.id)) for claim in claims]
+
+    @property
+    def sources(self) -> list[Source]:
+        """What was read: the case in its order, then literature and scores by title."""
+        return sorted(self.evidence.sources.values(), key=lambda s: s.title if s.citation is not None else "")
 
     @property
     def usage(self) -> views.Usage:
@@ -151,7 +162,7 @@ class Consult:
             else None,
             "evidence": [
                 {"id": s.id, "kind": s.kind.value, "title": s.title, "text": s.text}
-                for s in self.evidence.sources.values()
+                for s in self.sources
             ],
             "contested": self.contested,
             "record": {"skipped": self.skipped, "problems": list(self.problems)},
