@@ -1,0 +1,1 @@
+"""Where agents are put: the record server."""
