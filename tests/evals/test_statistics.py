@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wardround.core.differential import Differential, Hypothesis
 from wardround.evals.diagnosis import Outcome, answering, ranking
 from wardround.evals.gold import GoldAnswer
-from wardround.evals.statistics import bootstrapped, brier, calibration_slope, proportion
+from wardround.evals.statistics import bootstrapped, brier, calibration_slope, clustered, proportion
 from wardround.evals.vignettes import vignettes
 from wardround.knowledge.loading import embedded
 
@@ -89,3 +90,24 @@ def test_there_are_enough_vignettes_of_which_some_must_be_abstained_on() -> None
     samples = [*vignettes("dev"), *vignettes("test")]
     assert len(samples) >= 60
     assert sum(sample.gold.outside for sample in samples) >= 20
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=300))
+def test_the_interval_of_a_share_is_wilsons(hits: list[bool]) -> None:
+    estimate = proportion(hits)
+    expected = scipy.stats.binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
+    assert estimate.low == pytest.approx(expected.low, abs=1e-12)
+    assert estimate.high == pytest.approx(expected.high, abs=1e-12)
+
+
+def test_resampling_patients_widens_the_interval_where_their_tasks_go_together() -> None:
+    hits = [i % 2 == 0 for i in range(20) for _ in range(10)]
+    together = clustered(hits, [str(i // 10) for i in range(200)])
+    alone = clustered(hits, [str(i) for i in range(200)])
+    assert together.value == alone.value == 0.5
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+def test_without_variation_nothing_is_resampled() -> None:
+    assert clustered([True, True], ["a", "b"]).low is None
+    assert clustered([], []).value is None

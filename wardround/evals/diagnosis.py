@@ -45,9 +45,7 @@ def ranking(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "top1": proportion([o.ranked(1) for o in inside]).as_json(),
         "top3": proportion([o.ranked(3) for o in inside]).as_json(),
-        "must_not_miss_kept": proportion(
-            [bool(o.kept & set(o.gold.conditions)) for o in dangerous]
-        ).as_json(),
+        "must_not_miss_kept": proportion([bool(o.kept & set(o.gold.conditions)) for o in dangerous]).as_json(),
         "brier": bootstrapped(brier, p, y).as_json(),
         "calibration_slope": bootstrapped(calibration_slope, p, y).as_json(),
     }

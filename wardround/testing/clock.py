@@ -1,8 +1,9 @@
-"""A clock that ticks when it is read, so that logs are the same every time."""
+"""Clocks that show another time than the present: one that ticks when it is read, one that runs on."""
 
 from __future__ import annotations
 
 import itertools
+import time
 from datetime import UTC, datetime, timedelta
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -23,3 +24,19 @@ class FixedClock:
     def monotonic(self) -> float:
         """Return the seconds since the start, one step further than the last reading."""
         return next(self._count) * self._step
+
+
+class RunningClock:
+    """Starts at a moment of another day and runs on from there as time does."""
+
+    def __init__(self, start: datetime) -> None:
+        """Set the first moment."""
+        self._start, self._begun = start, time.monotonic()
+
+    def now(self) -> datetime:
+        """Return the moment that it is by now."""
+        return self._start + timedelta(seconds=time.monotonic() - self._begun)
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards."""
+        return time.monotonic()
