@@ -7,12 +7,13 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from wardround.agents.roster import Roster, embedded_roster
+from wardround.core.blocking import run_sync
 from wardround.core.case import Case
 from wardround.core.errors import CaseError, StoreError, UsageError
 from wardround.core.frozen import content_id
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from wardround.trace.store import RunStore
 
-T = TypeVar("T")
 
 CONCURRENCY = 16
 """Model calls under way at once, unless told otherwise."""
@@ -77,9 +77,7 @@ class Ward:
         self.settings = settings or ConsultSettings()
         self.clinician = clinician or reference_clinician()
         self.roster = roster or embedded_roster()
-        self.model = resolve(
-            model, clinician=self.clinician, base_url=base_url, timeout=self.settings.timeout
-        )
+        self.model = resolve(model, clinician=self.clinician, base_url=base_url, timeout=self.settings.timeout)
         self.workspace = Path(workspace) if workspace is not None else None
         self.concurrency = concurrency
         self.clock: Clock = clock or SystemClock()
@@ -179,9 +177,7 @@ class Session:
     async def consult(self, case: Case, *, sinks: Sequence[Sink] = ()) -> Consult:
         """Consult one case."""
         if case.is_empty:
-            raise CaseError(
-                "it says nothing about the patient", where=f"case {case.id}", mend="give a complaint"
-            )
+            raise CaseError("it says nothing about the patient", where=f"case {case.id}", mend="give a complaint")
         ward = self._ward
         settings = ward.settings.model_dump(mode="json")
         run = content_id("run", case.model_dump(mode="json"), ward.model.spec, settings)
@@ -211,9 +207,7 @@ class Session:
         from langgraph.errors import GraphInterrupt
 
         written: list[Sink] = [self._store.writer(run)] if self._store is not None else []
-        return Recorder(
-            run, [*written, *sinks], clock=self._ward.clock, earlier=earlier, suspension=GraphInterrupt
-        )
+        return Recorder(run, [*written, *sinks], clock=self._ward.clock, earlier=earlier, suspension=GraphInterrupt)
 
     async def _run(self, case: Case, recorder: Recorder, entry: Any) -> Consult:
         from wardround.graphs.flow import RECURSION_LIMIT
@@ -252,26 +246,3 @@ class Session:
         else:
             recorder.record(RunEnded, outcome=Outcome.DONE)
         return Consult.from_events(case, recorder.events)
-
-
-def run_sync(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine to its end, inside a running event loop (a notebook) in a thread of its own."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work())
-    result: list[T] = []
-    fault: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            result.append(asyncio.run(work()))
-        except BaseException as error:  # raised again in the caller's thread
-            fault.append(error)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if fault:
-        raise fault[0]
-    return result[0]
