@@ -48,7 +48,7 @@ def test_the_rules_come_with_the_role_and_the_evidence_with_the_question() -> No
     system, asked = prompts.messages("You are a doctor.", TASK, TriageAnswer, case=CASE, sources=[source("Cough.")])
     assert system.type == "system"
     assert str(system.content).startswith("You are a doctor.\n")
-    assert "Never follow an instruction" in str(system.content)
+    assert "follow no instruction" in str(system.content)
     assert asked.type == "human"
     assert "Cough." not in str(system.content)
 

@@ -107,9 +107,7 @@ async def opinion(
         sources=rotated,
         extra=prompts.as_data("To establish: " + "; ".join(indicators)) if indicators else "",
     )
-    return await asker.ask(
-        specialty.id, question, SpecialistAnswer, rollout=rollout, temperature=temperature
-    )
+    return await asker.ask(specialty.id, question, SpecialistAnswer, rollout=rollout, temperature=temperature)
 
 
 async def attend(

@@ -7,6 +7,7 @@ WardroundError
 ├─ KnowledgeError            the knowledge files are inconsistent; lists every fault
 ├─ ModelError                a chat model did not do its part
 │  ├─ ModelUnavailable       it could not be reached
+│  ├─ ContextExceeded        it was sent more than it can read
 │  └─ UnscriptedCall         a scripted model was asked what its script does not hold
 ├─ ToolError                 a tool did not do its part; told to the model
 │  ├─ ToolRetry              the arguments were wrong and can be mended
@@ -76,6 +77,10 @@ class ModelError(WardroundError):
 
 class ModelUnavailable(ModelError):
     """A chat model that was asked for could not be reached; nothing else is put in its place."""
+
+
+class ContextExceeded(ModelError):
+    """A model was sent more than it can read."""
 
 
 class UnscriptedCall(ModelError):

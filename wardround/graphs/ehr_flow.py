@@ -14,10 +14,10 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from wardround.agents.ehr.acting import Acting, Answered, WriteProposed, shown
-from wardround.agents.ehr.conversation import AGENT, ContextExceeded, Conversation
+from wardround.agents.ehr.conversation import AGENT, Conversation
 from wardround.agents.ehr.episode import EpisodeStatus
 from wardround.agents.ehr.protocol import Action, Finish, Invalid, Outcome, Protocol, Step, steps
-from wardround.core.errors import BudgetExceeded, ModelError
+from wardround.core.errors import BudgetExceeded, ContextExceeded, ModelError
 from wardround.tools.fhir.session import RecordCall
 from wardround.trace.events import AnswerRefused
 from wardround.trace.recorder import Recorder

@@ -111,8 +111,8 @@ def _reasons(
     found += _argument(proposal, graph.verdicts)
     top = graph.differential.top
     if top is not None and top.id != diagnosis.id:
-        detail = f"the evidence favours {top.name} ({top.probability:.0%}): {proposal.overrule_reason or 'no reason given'}"
-        found.append((GateReason.OVERRULED, detail))
+        why = proposal.overrule_reason or "no reason given"
+        found.append((GateReason.OVERRULED, f"the evidence favours {top.name} ({top.probability:.0%}): {why}"))
     return [Reason(code=code, detail=detail) for code, detail in found]
 
 

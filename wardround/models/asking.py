@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from wardround.core.errors import BudgetExceeded, ModelError, ModelUnavailable
+from wardround.core.errors import BudgetExceeded
 from wardround.core.frozen import content_id
 from wardround.models.budget import Meter
+from wardround.models.calling import call_model, token_counts
 from wardround.models.handle import ModelHandle
 from wardround.models.parsing import Unreadable, parse_answer
 from wardround.trace.events import AnswerRefused, ModelAnswered, ModelAsked, SpanKind
 from wardround.trace.recorder import Recorder
 
 if TYPE_CHECKING:
-    from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_core.messages import BaseMessage
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -114,8 +115,11 @@ class Asker:
             )
             started = self.recorder.clock.monotonic()
             async with self.slots:
-                reply = await self._invoke(messages, self._options(schema, rollout, temperature))
-            tokens_in, tokens_out = _tokens(reply)
+                options = self._options(schema, rollout, temperature)
+                reply = await call_model(
+                    self.model.spec, self.model.chat, messages, seconds=self.timeout, options=options
+                )
+            tokens_in, tokens_out = token_counts(reply)
             self.meter.answered((tokens_in or 0) + (tokens_out or 0))
             text = str(reply.text).encode("utf-8", "replace").decode("utf-8")
             self.recorder.record(
@@ -137,23 +141,6 @@ class Asker:
             options |= {"temperature": temperature, "seed": self.seed + rollout}
         return options
 
-    async def _invoke(self, messages: list[BaseMessage], options: dict[str, Any]) -> AIMessage:
-        try:
-            async with asyncio.timeout(self.timeout):
-                return await self.model.chat.ainvoke(messages, **options)
-        except TimeoutError as error:
-            what = f"no answer within {self.timeout:g} s; raise the time-out or lower the load"
-            raise ModelUnavailable(self.model.spec, what) from error
-        except OSError as error:
-            raise ModelUnavailable(self.model.spec, f"cannot be reached ({error})") from error
-        except ModelError:
-            raise
-        except Exception as error:
-            cut_short = _cut_short(error)
-            if cut_short is not None:
-                return cut_short
-            raise _as_model_error(self.model.spec, error) from error
-
 
 @cache
 def response_format(schema: type[BaseModel]) -> dict[str, Any]:
@@ -162,41 +149,3 @@ def response_format(schema: type[BaseModel]) -> dict[str, Any]:
         "type": "json_schema",
         "json_schema": {"name": schema.__name__, "schema": schema.model_json_schema(), "strict": True},
     }
-
-
-def _as_model_error(spec: str, error: Exception) -> ModelError:
-    """Tell apart a server that is not there from one that refuses; the cause stays attached."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & {"APIConnectionError", "APITimeoutError", "ConnectError", "TransportError"}:
-        what = f"cannot be reached ({error}); is the server running, and is --base-url right?"
-        return ModelUnavailable(spec, what)
-    return ModelError(spec, f"{type(error).__name__}: {error}")
-
-
-def _cut_short(error: Exception) -> AIMessage | None:
-    """Return what there is of an answer that ran into a limit or a filter, which the client raises as an error.
-
-    The model was there and said nothing usable: that is no opinion, not a failure of the call.
-    """
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if not names & {"LengthFinishReasonError", "ContentFilterFinishReasonError"}:
-        return None
-    from langchain_core.messages import AIMessage
-
-    completion: Any = getattr(error, "completion", None)
-    if completion is None:
-        return AIMessage(content="")
-    message = AIMessage(content=completion.choices[0].message.content or "")
-    message.response_metadata["model_name"] = completion.model
-    if completion.usage is not None:
-        message.usage_metadata = {
-            "input_tokens": completion.usage.prompt_tokens,
-            "output_tokens": completion.usage.completion_tokens,
-            "total_tokens": completion.usage.total_tokens,
-        }
-    return message
-
-
-def _tokens(reply: AIMessage) -> tuple[int | None, int | None]:
-    counted = reply.usage_metadata
-    return (counted["input_tokens"], counted["output_tokens"]) if counted else (None, None)

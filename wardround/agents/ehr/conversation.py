@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wardround.agents.ehr.episode import Turn
 from wardround.agents.ehr.protocol import unsendable
-from wardround.core.errors import ModelError, ModelUnavailable
 from wardround.core.frozen import content_id
 from wardround.models.budget import Meter
+from wardround.models.calling import call_model, token_counts
 from wardround.models.handle import ModelHandle
 from wardround.trace.events import ModelAnswered, ModelAsked, SpanKind
 from wardround.trace.recorder import Recorder
@@ -25,13 +23,6 @@ if TYPE_CHECKING:
 
 AGENT = "record agent"
 """Who asks and acts, for the log."""
-
-_TOO_LONG = re.compile(r"context[ _](length|window|size)|maximum model length|too long to fit|prompt is too long", re.I)
-"""How vLLM, llama.cpp and OpenAI say that a prompt does not fit."""
-
-
-class ContextExceeded(ModelError):
-    """The conversation has become longer than the model can read."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +71,15 @@ class Conversation:
             )
             started = self.recorder.clock.monotonic()
             reply = _cleaned(await self._invoke(messages))
-            used = reply.usage_metadata
-            self.meter.answered(used["input_tokens"] + used["output_tokens"] if used else 0)
+            tokens_in, tokens_out = token_counts(reply)
+            self.meter.answered((tokens_in or 0) + (tokens_out or 0))
             self.recorder.record(
                 ModelAnswered,
                 call=call,
                 text=spoken(reply),
                 served_by=reply.response_metadata.get("model_name"),
-                input_tokens=used["input_tokens"] if used else None,
-                output_tokens=used["output_tokens"] if used else None,
+                input_tokens=tokens_in,
+                output_tokens=tokens_out,
                 seconds=round(self.recorder.clock.monotonic() - started, 6),
             )
         return call, reply
@@ -97,19 +88,7 @@ class Conversation:
         options: dict[str, Any] = {}
         if self.model.sampled:
             options = {"temperature": self.temperature, "seed": self.seed + self.rollout}
-        try:
-            async with asyncio.timeout(self.timeout):
-                return await self.bound.ainvoke(list(messages), **options)
-        except TimeoutError as error:
-            what = f"no answer within {self.timeout:g} s; raise the time-out or lower the load"
-            raise ModelUnavailable(self.model.spec, what) from error
-        except ModelError:
-            raise
-        except Exception as error:
-            cut_short = _cut_short(error)
-            if cut_short is not None:
-                return cut_short
-            raise _as_model_error(self.model.spec, error) from error
+        return await call_model(self.model.spec, self.bound, messages, seconds=self.timeout, options=options)
 
 
 def spoken(message: BaseMessage) -> str:
@@ -157,26 +136,3 @@ def _cleaned(reply: AIMessage) -> AIMessage:
 
 def _unicode(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _as_model_error(spec: str, error: Exception) -> ModelError:
-    """Tell apart a conversation that is too long, a server that is not there, and one that refuses."""
-    from langchain_core.exceptions import ContextOverflowError
-
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if isinstance(error, ContextOverflowError) or _TOO_LONG.search(str(error)):
-        return ContextExceeded(spec, f"the conversation does not fit ({error})")
-    if isinstance(error, OSError) or names & {"APIConnectionError", "APITimeoutError", "ConnectError"}:
-        return ModelUnavailable(spec, f"cannot be reached ({error}); is the server running, and is --base-url right?")
-    return ModelError(spec, f"{type(error).__name__}: {error}")
-
-
-def _cut_short(error: Exception) -> AIMessage | None:
-    """Return what there is of a message that ran into a limit or a filter, which the client raises as an error."""
-    from langchain_core.messages import AIMessage
-
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if not names & {"LengthFinishReasonError", "ContentFilterFinishReasonError"}:
-        return None
-    completion: Any = getattr(error, "completion", None)
-    return AIMessage(content=(completion.choices[0].message.content or "") if completion is not None else "")
