@@ -47,9 +47,11 @@ def compare_number(text: str, name: str) -> tuple[str, list[Any]]:
     prefix, digits = split_prefix(text)
     if prefix not in PREFIXES:
         raise bad_request(f"{name}: the prefix '{prefix}' is not supported; use one of {', '.join(PREFIXES)}", name)
-    if not _NUMBER.fullmatch(digits.strip()):
+    # A plus that was not encoded arrives as a space.
+    written = digits.replace(" ", "+")
+    if not _NUMBER.fullmatch(written):
         raise bad_request(f"{name}={text}: '{digits}' is not a number; write for example ge5.4", name)
-    number = Decimal(digits.strip())
+    number = Decimal(written)
     value = float(number)
     if not math.isfinite(value):
         raise bad_request(f"{name}={text}: '{digits}' is greater than any number that is kept", name)
