@@ -82,10 +82,16 @@ def _wrong_call(error: BaseException) -> str:
 
 def _register() -> None:
     from wardround.cli.consult import consult
+    from wardround.cli.evals import evals
+    from wardround.cli.models import models
     from wardround.cli.runs import runs
+    from wardround.cli.sandbox import sandbox
 
     app.command()(consult)
     app.add_typer(runs, name="runs")
+    app.add_typer(sandbox, name="sandbox")
+    app.add_typer(evals, name="eval")
+    app.add_typer(models, name="models")
 
 
 _register()

@@ -5,6 +5,7 @@ WardroundError
 │  ├─ CaseError              a case that cannot be read: what, where, and the mend
 │  └─ MissingExtra           an optional dependency is not installed; names the extra
 ├─ KnowledgeError            the knowledge files are inconsistent; lists every fault
+├─ CatalogueError            the files of the model catalogue are; likewise
 ├─ ModelError                a chat model did not do its part
 │  ├─ ModelUnavailable       it could not be reached
 │  ├─ ContextExceeded        it was sent more than it can read
@@ -65,6 +66,16 @@ class KnowledgeError(WardroundError):
         shown = "\n  ".join(self.faults[:20])
         more = f"\n  (+{len(self.faults) - 20} more)" if len(self.faults) > 20 else ""
         super().__init__(f"{len(self.faults)} faults in the knowledge files:\n  {shown}{more}")
+
+
+class CatalogueError(WardroundError):
+    """The catalogue files contradict their schema or one another; lists every fault."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        shown = "; ".join(self.faults[:20])
+        more = f" (+{len(self.faults) - 20} more)" if len(self.faults) > 20 else ""
+        super().__init__(f"{len(self.faults)} faults in the catalogue files: {shown}{more}")
 
 
 class ModelError(WardroundError):
