@@ -27,6 +27,11 @@ class Cursor:
     total: int | None = None
     """Number of matches, where it was counted already."""
 
+    @property
+    def _is_possible(self) -> bool:
+        fields = (self.snapshot, self.offset, self.after, 0 if self.total is None else self.total)
+        return all(type(n) is int and 0 <= n <= 2**62 for n in fields)
+
     def encode(self, search: str) -> str:
         """Return the text for a URL.
 
@@ -45,11 +50,11 @@ class Cursor:
             FhirError: 400, for a text that is not one, or that belongs to another search.
         """
         try:
-            *fields, mark = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            *fields, _ = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             cursor = Cursor(*fields)
         except (ValueError, TypeError):
-            mark = cursor = None
-        if cursor is None or mark != _mark(fields, search) or cursor.encode(search) != text:
+            cursor = None
+        if cursor is None or not cursor._is_possible or cursor.encode(search) != text:
             raise bad_request(
                 "_cursor is not one that this server gave for this search; follow the 'next' link as it is, and search"
                 " anew after a reset",
