@@ -239,6 +239,13 @@ async def test_a_query_that_is_not_utf8_is_refused(http: httpx.AsyncClient) -> N
     assert (await http.get("/Patient?family=%C3%96berg")).json()["total"] == 1
 
 
+async def test_what_is_sent_is_said_again_only_as_far_as_fhir_has_it(http: httpx.AsyncClient) -> None:
+    assert "expression" not in (await http.get("/Patient?=x")).json()["issue"][0]
+    assert "\N{REPLACEMENT CHARACTER}" in outcome(await http.get("/Patient?a%01b=x"))
+    long = await http.post("/Patient/$validate", json=patient("a", **{"x" * 100_000: 1}))
+    assert len(long.text) < 5_000
+
+
 async def test_a_path_is_decoded_once(http: httpx.AsyncClient) -> None:
     assert (await http.get("/Patient/%61")).status_code == 200
     assert (await http.get("/Patient/%2561")).status_code == 404
@@ -500,6 +507,18 @@ async def test_a_fault_of_the_server_is_logged_and_said_without_what_it_was(
     assert "no such table" in caplog.text
     assert list(sandbox.audit)[-1].status == 500
     assert not sandbox.state.store.db.in_transaction
+
+
+async def test_a_write_that_breaks_half_way_leaves_nothing(sandbox: Sandbox) -> None:
+    store = sandbox.state.store
+    newest, digest = store.newest(), sandbox.state.digest()
+    store.db.execute("ALTER TABLE string RENAME TO lost")  # its rows are written after the version
+    async with httpx.AsyncClient(transport=sandbox.transport(), base_url="http://sandbox/fhir/R4") as http:
+        assert (await http.put("/Patient/b", json=patient("b"))).status_code == 500
+        assert (await http.post("", json=bundle("batch", entry("PUT", "Patient/b", patient("b"))))).status_code == 500
+        store.db.execute("ALTER TABLE lost RENAME TO string")
+        assert (store.newest(), sandbox.state.digest()) == (newest, digest)
+        assert (await http.put("/Patient/b", json=patient("b"))).status_code == 201
 
 
 async def test_a_write_to_a_fork_that_closed_while_the_body_came_is_refused(sandbox: Sandbox) -> None:
