@@ -14,7 +14,7 @@ import uvicorn
 from wardround.environments.fhir.codec import parse
 from wardround.environments.fhir.sandbox import Sandbox
 from wardround.environments.fhir.state import State
-from wardround.environments.fhir.validation import validate
+from wardround.environments.fhir.validation.validator import validate
 
 Json = dict[str, Any]
 

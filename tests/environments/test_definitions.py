@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wardround.environments.fhir.definitions import COMMON, SUPPORTED, Element, IndexPath, definitions
-from wardround.environments.fhir.primitives import CHECKS
+from wardround.environments.fhir.validation.primitives import CHECKS
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "wardround" / "environments" / "fhir" / "r4.json"

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.environments.ward import ask, entries, link
-from wardround.environments.fhir.conditions import is_served
 from wardround.environments.fhir.dates import instant
 from wardround.environments.fhir.definitions import SearchParameter, definitions
 from wardround.environments.fhir.extract import IndexRows, index_rows, parameter_paths
 from wardround.environments.fhir.sandbox import Sandbox
+from wardround.environments.fhir.searching.conditions import is_served
 
 Resource = dict[str, Any]
 World = dict[str, list[Resource]]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.environments.ward import BASE, Client, amount, ask, concept, entries, link, observation, ref
 from wardround.environments.fhir.outcome import FhirError
-from wardround.environments.fhir.paging import Cursor
-from wardround.environments.fhir.query import DEFAULT_COUNT, MAX_COUNT
 from wardround.environments.fhir.sandbox import Sandbox
+from wardround.environments.fhir.searching.paging import Cursor
+from wardround.environments.fhir.searching.query import DEFAULT_COUNT, MAX_COUNT
 from wardround.environments.fhir.state import State
 
 NUMBER = 23

@@ -29,7 +29,7 @@ from wardround.environments.fhir.population.physiology import Body, axes, ckd_ep
 from wardround.environments.fhir.population.resources import YEAR, Json, seconds
 from wardround.environments.fhir.population.schema import LongTerm
 from wardround.environments.fhir.population.tables import tables
-from wardround.environments.fhir.validation import validate
+from wardround.environments.fhir.validation.validator import validate
 from wardround.knowledge.loading import embedded
 from wardround.knowledge.quantities import convert
 from wardround.knowledge.reader import Reader

@@ -6,10 +6,10 @@ import pytest
 
 from tests.environments.ward import BASE, Client, amount, ask, concept, entries, link, observation, ref
 from wardround.environments.fhir.capability import served_parameters
-from wardround.environments.fhir.conditions import MAX_STEPS, RESULT_PARAMETERS, is_served
 from wardround.environments.fhir.definitions import COMMON, definitions
-from wardround.environments.fhir.query import MAX_COUNT, MAX_VALUES
 from wardround.environments.fhir.sandbox import Sandbox
+from wardround.environments.fhir.searching.conditions import MAX_STEPS, RESULT_PARAMETERS, is_served
+from wardround.environments.fhir.searching.query import MAX_COUNT, MAX_VALUES
 
 ANNS = ["bp", "glu", "glu2", "k"]
 

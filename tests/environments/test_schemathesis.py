@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.environments.serving import observation, patient
 from wardround.environments.fhir.codec import parse
 from wardround.environments.fhir.sandbox import Sandbox
-from wardround.environments.fhir.validation import validate
+from wardround.environments.fhir.validation.validator import validate
 
 PATHS = r"^/(Patient(/.*)?|Observation/(\$lastn|\{id\}.*)|[^A-Z]*)$"
 """Types are served alike, so two stand for all; the description of the others is the same but for their parameters."""

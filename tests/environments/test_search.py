@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.environments.ward import BASE, RECORD, Client, entries, link
 from wardround.environments.fhir.extract import fold
 from wardround.environments.fhir.sandbox import Sandbox
-from wardround.environments.fhir.validation import validate
+from wardround.environments.fhir.validation.validator import validate
 
 
 def test_the_record_is_one_that_r4_allows() -> None:

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from tests.environments.serving import Json, bundle, connect, entry, observation, outcome, patient
 from wardround.environments.fhir.codec import fingerprint
-from wardround.environments.fhir.query import parse_search
 from wardround.environments.fhir.sandbox import Sandbox
-from wardround.environments.fhir.search import Search
+from wardround.environments.fhir.searching.query import parse_search
+from wardround.environments.fhir.searching.search import Search
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 
 from wardround.core.errors import UsageError
 from wardround.environments.fhir.definitions import SUPPORTED
-from wardround.environments.fhir.invariants import INVARIANTS
 from wardround.environments.fhir.outcome import Issue, operation_outcome
-from wardround.environments.fhir.validation import validate
+from wardround.environments.fhir.validation.invariants import INVARIANTS
+from wardround.environments.fhir.validation.validator import validate
 
 Resource = dict[str, Any]
 

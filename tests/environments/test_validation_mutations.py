@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from wardround.environments.fhir.definitions import SUPPORTED, Element, definitions
-from wardround.environments.fhir.validation import validate
+from wardround.environments.fhir.validation.validator import validate
 
 Resource = dict[str, Any]
 Step = str | int

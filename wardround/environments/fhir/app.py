@@ -22,8 +22,8 @@ from wardround.environments.fhir.exchange import Reply, Request, failure, query_
 from wardround.environments.fhir.faults import Fault
 from wardround.environments.fhir.openapi import openapi
 from wardround.environments.fhir.outcome import FhirError, bad_request, refusal
-from wardround.environments.fhir.query import check_format
 from wardround.environments.fhir.rest import allowed, respond
+from wardround.environments.fhir.searching.query import check_format
 from wardround.environments.fhir.state import State
 
 if TYPE_CHECKING:

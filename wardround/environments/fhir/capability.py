@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from wardround.environments.fhir.conditions import is_served
 from wardround.environments.fhir.dates import instant
 from wardround.environments.fhir.definitions import COMMON, ResourceType, definitions
 from wardround.environments.fhir.exchange import Request
 from wardround.environments.fhir.operations import OPERATIONS
+from wardround.environments.fhir.searching.conditions import is_served
 
 FHIR_VERSION = "4.0.1"
 _READS = ("read", "vread", "history-instance", "history-type", "search-type")

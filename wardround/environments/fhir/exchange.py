@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from wardround.environments.fhir.codec import dump
 from wardround.environments.fhir.dates import instant
 from wardround.environments.fhir.outcome import FhirError, bad_request, operation_outcome, refusal
-from wardround.environments.fhir.query import check_format
+from wardround.environments.fhir.searching.query import check_format
 from wardround.environments.fhir.state import State
 from wardround.environments.fhir.store import Version
 

@@ -6,13 +6,13 @@ import gzip
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from wardround.core.errors import UsageError
 from wardround.environments.fhir.codec import dump, parse
 from wardround.environments.fhir.outcome import FhirError
 from wardround.environments.fhir.state import State
-from wardround.environments.fhir.validation import validate
+from wardround.environments.fhir.validation.validator import validate
 
 SUFFIXES = (".ndjson", ".ndjson.gz", ".json")
 
@@ -55,8 +55,8 @@ def _content(file: Path) -> Iterator[tuple[str, Any]]:
                 yield where, _parsed(line, where)
 
 
-def _opened(file: Path) -> IO[bytes]:
-    return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
+def _opened(file: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
 
 
 def _of_json(file: Path) -> Iterator[tuple[str, Any]]:

@@ -9,17 +9,17 @@ from typing import Any
 
 from wardround.environments.fhir.bundles import bundle, search_entry
 from wardround.environments.fhir.codec import dump
-from wardround.environments.fhir.conditions import RESULT_PARAMETERS
 from wardround.environments.fhir.dates import parse_since
 from wardround.environments.fhir.definitions import definitions
 from wardround.environments.fhir.exchange import Reply, Request
 from wardround.environments.fhir.extract import index_rows, parameter_paths
 from wardround.environments.fhir.outcome import Issue, bad_request, operation_outcome, refusal
-from wardround.environments.fhir.query import MAX_COUNT, check_format, parse_search
 from wardround.environments.fhir.reading import current, links, membership, searcher, start
-from wardround.environments.fhir.search import Search
+from wardround.environments.fhir.searching.conditions import RESULT_PARAMETERS
+from wardround.environments.fhir.searching.query import MAX_COUNT, check_format, parse_search
+from wardround.environments.fhir.searching.search import Search
 from wardround.environments.fhir.store import Version, View
-from wardround.environments.fhir.validation import validate
+from wardround.environments.fhir.validation.validator import validate
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "everything": ("Patient", "Encounter"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wardround.environments.fhir.bundles import bundle, history_entry, outcome_entry, search_entry, subset
-from wardround.environments.fhir.conditions import AnyOf, Criterion, find_parameter
 from wardround.environments.fhir.dates import parse_since
 from wardround.environments.fhir.definitions import definitions
 from wardround.environments.fhir.exchange import (
@@ -17,8 +16,9 @@ from wardround.environments.fhir.exchange import (
     version_headers,
 )
 from wardround.environments.fhir.outcome import bad_request, refusal
-from wardround.environments.fhir.paging import Cursor
-from wardround.environments.fhir.query import (
+from wardround.environments.fhir.searching.conditions import AnyOf, Criterion, find_parameter
+from wardround.environments.fhir.searching.paging import Cursor
+from wardround.environments.fhir.searching.query import (
     DEFAULT_COUNT,
     Pairs,
     SearchRequest,
@@ -26,7 +26,7 @@ from wardround.environments.fhir.query import (
     encode,
     parse_search,
 )
-from wardround.environments.fhir.search import Search
+from wardround.environments.fhir.searching.search import Search
 from wardround.environments.fhir.store import Version
 
 

@@ -13,10 +13,10 @@ from wardround.environments.fhir.exchange import Pairs, Reply, Request, matches,
 from wardround.environments.fhir.extract import split_reference
 from wardround.environments.fhir.outcome import FhirError, Issue, bad_request, operation_outcome, refusal
 from wardround.environments.fhir.patching import patched
-from wardround.environments.fhir.query import check_format, parse_search
 from wardround.environments.fhir.reading import current, searcher
+from wardround.environments.fhir.searching.query import check_format, parse_search
 from wardround.environments.fhir.store import Version
-from wardround.environments.fhir.validation import validate
+from wardround.environments.fhir.validation.validator import validate
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 

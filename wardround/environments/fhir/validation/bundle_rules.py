@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wardround.environments.fhir.rules import Node, RuleBook, has, has_choice
+from wardround.environments.fhir.validation.rules import Node, RuleBook, has, has_choice
 
 RULES = RuleBook()
 

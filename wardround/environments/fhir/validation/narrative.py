@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from xml.etree import ElementTree
 
-from wardround.environments.fhir.primitives import NOT_TEXT, Fault
+from wardround.environments.fhir.validation.primitives import NOT_TEXT, Fault
 
 _XHTML: Final = "{http://www.w3.org/1999/xhtml}"
 _NAMES: Final = """

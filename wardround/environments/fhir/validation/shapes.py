@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from wardround.environments.fhir.definitions import Element, definitions
-from wardround.environments.fhir.invariants import INVARIANTS
-from wardround.environments.fhir.narrative import narrative_fault
-from wardround.environments.fhir.primitives import CHECKS, Check
-from wardround.environments.fhir.rules import Invariant
+from wardround.environments.fhir.validation.invariants import INVARIANTS
+from wardround.environments.fhir.validation.narrative import narrative_fault
+from wardround.environments.fhir.validation.primitives import CHECKS, Check
+from wardround.environments.fhir.validation.rules import Invariant
 
 
 @dataclass(frozen=True, slots=True)

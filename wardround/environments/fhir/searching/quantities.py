@@ -7,9 +7,9 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from wardround.environments.fhir.conditions import split_escaped, unescape
 from wardround.environments.fhir.dates import PREFIXES, split_prefix
 from wardround.environments.fhir.outcome import bad_request
+from wardround.environments.fhir.searching.conditions import split_escaped, unescape
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 

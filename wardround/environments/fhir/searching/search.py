@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wardround.environments.fhir.conditions import AnyOf, Chain, Condition, Criterion, Has, find_parameter
 from wardround.environments.fhir.dates import compare, parse_search_date
 from wardround.environments.fhir.definitions import SearchParameter, definitions
 from wardround.environments.fhir.extract import ID, parameter_paths
 from wardround.environments.fhir.outcome import bad_request
-from wardround.environments.fhir.paging import Cursor
-from wardround.environments.fhir.query import Include, SearchRequest
+from wardround.environments.fhir.searching.conditions import AnyOf, Chain, Condition, Criterion, Has, find_parameter
+from wardround.environments.fhir.searching.paging import Cursor
+from wardround.environments.fhir.searching.query import Include, SearchRequest
+from wardround.environments.fhir.searching.values import joined, row_test
 from wardround.environments.fhir.store import Sql, Store, Version, View
-from wardround.environments.fhir.values import joined, row_test
 
 _PROBED = 500
 """How many rows are counted at most to learn which condition is selective."""

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from wardround.environments.fhir.definitions import definitions
 from wardround.environments.fhir.outcome import Issue
-from wardround.environments.fhir.primitives import EMPTY, Fault
-from wardround.environments.fhir.references import named_type, pointed_type, unknown_type, wrong_target
-from wardround.environments.fhir.shapes import Member, Shape, shape_of
+from wardround.environments.fhir.validation.primitives import EMPTY, Fault
+from wardround.environments.fhir.validation.references import named_type, pointed_type, unknown_type, wrong_target
+from wardround.environments.fhir.validation.shapes import Member, Shape, shape_of
 
 _NOT_OBJECT: Final = "must be a JSON object"
 _CODES_SHOWN: Final = 12

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from wardround.environments.fhir.conditions import (
+from wardround.environments.fhir.dates import parse_search_date
+from wardround.environments.fhir.definitions import SearchParameter, definitions
+from wardround.environments.fhir.outcome import FhirError, Issue, bad_request
+from wardround.environments.fhir.searching.conditions import (
     RESULT_PARAMETERS,
     Chain,
     Condition,
@@ -18,9 +21,6 @@ from wardround.environments.fhir.conditions import (
     parse_condition,
     served_type,
 )
-from wardround.environments.fhir.dates import parse_search_date
-from wardround.environments.fhir.definitions import SearchParameter, definitions
-from wardround.environments.fhir.outcome import FhirError, Issue, bad_request
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 10_000

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wardround.environments.fhir.codes import check_code
-from wardround.environments.fhir.conditions import Criterion, split_escaped, unescape
 from wardround.environments.fhir.dates import compare, parse_search_date
 from wardround.environments.fhir.definitions import SearchParameter, definitions
 from wardround.environments.fhir.extract import ID, fold, split_reference
 from wardround.environments.fhir.outcome import bad_request
-from wardround.environments.fhir.quantities import compare_number, compare_quantity
+from wardround.environments.fhir.searching.codes import check_code
+from wardround.environments.fhir.searching.conditions import Criterion, split_escaped, unescape
+from wardround.environments.fhir.searching.quantities import compare_number, compare_quantity
 from wardround.environments.fhir.store import Store
 
 _PLAIN = frozenset(("code", "boolean", "string", "id", "ContactPoint"))

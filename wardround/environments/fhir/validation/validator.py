@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from wardround.core.errors import UsageError
 from wardround.environments.fhir.outcome import Issue
-from wardround.environments.fhir.r4b import model_issues
-from wardround.environments.fhir.structure import Walk
+from wardround.environments.fhir.validation.r4b import model_issues
+from wardround.environments.fhir.validation.structure import Walk
 
 PROFILES: Final = ("r4", "medagentbench")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wardround.environments.fhir.rules import UCUM, Node, RuleBook, has, has_choice, is_after, is_coded
+from wardround.environments.fhir.validation.rules import UCUM, Node, RuleBook, has, has_choice, is_after, is_coded
 
 RULES = RuleBook()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from wardround.environments.fhir.rules import UCUM, Node, RuleBook, has, has_choice, is_after
+from wardround.environments.fhir.validation.rules import UCUM, Node, RuleBook, has, has_choice, is_after
 
 RULES = RuleBook()
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from wardround.environments.fhir import bundle_rules, datatype_rules, resource_rules
-from wardround.environments.fhir.rules import RuleBook
+from wardround.environments.fhir.validation import bundle_rules, datatype_rules, resource_rules
+from wardround.environments.fhir.validation.rules import RuleBook
 
 INVARIANTS: Final = RuleBook(datatype_rules.RULES | resource_rules.RULES | bundle_rules.RULES)
 """By type or dotted group."""
