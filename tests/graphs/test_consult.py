@@ -10,14 +10,14 @@ import wardround as wr
 from wardround.core.decision import DecisionStatus, GateReason
 from wardround.core.errors import BudgetExceeded, CaseError, ModelUnavailable, UsageError
 from wardround.graphs.flow import compile_flow
-from wardround.knowledge.clinician import reference_clinician
-from wardround.tools.retrieval.passages import GuidelinePassages
 from wardround.graphs.state import Context, case_of
+from wardround.knowledge.clinician import reference_clinician
 from wardround.models.asking import Asker
 from wardround.models.budget import Meter
 from wardround.models.handle import ModelHandle
 from wardround.models.scripted import ScriptedAnswer, ScriptedChatModel
 from wardround.testing import BundleServer, FixedClock
+from wardround.tools.retrieval.passages import GuidelinePassages
 from wardround.trace import views
 from wardround.trace.events import (
     AnswerRefused,
@@ -253,7 +253,8 @@ def test_a_tool_that_is_not_offered_is_refused_and_the_run_goes_on() -> None:
 def test_a_quoted_passage_is_checked_word_for_word_and_bears_no_weight() -> None:
     passage = GuidelinePassages(reference_clinician().kb).about("acute_appendicitis")[0]
     sentence = passage.text.split(". ")[0].rstrip(".") + "."
-    claims = [{"text": sentence, "evidence": [passage.id]}, {"text": "Surgery is always needed.", "evidence": [passage.id]}]
+    said = (sentence, "Surgery is always needed.")
+    claims = [{"text": text, "evidence": [passage.id]} for text in said]
     opinion = {"leading": "acute appendicitis", "confidence": 0.9, "differential": [], "claims": claims}
     model = ScriptedChatModel(
         script=(

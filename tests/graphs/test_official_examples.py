@@ -10,6 +10,7 @@ import wardround as wr
 from wardround.core.decision import DecisionStatus
 
 FOLDER = Path(os.environ.get("WARDROUND_R4_EXAMPLES", "/nowhere"))
+BUNDLES = sorted(FOLDER.glob("Bundle-*.json"))
 
 
 @pytest.mark.slow
@@ -18,11 +19,10 @@ FOLDER = Path(os.environ.get("WARDROUND_R4_EXAMPLES", "/nowhere"))
     reason="WARDROUND_R4_EXAMPLES names no folder with the unpacked npm package hl7.fhir.r4.examples",
 )
 async def test_every_official_bundle_ends_in_a_decision_or_an_abstention_with_reasons() -> None:
-    paths = sorted(FOLDER.glob("Bundle-*.json"))
-    assert len(paths) >= 40
+    assert len(BUNDLES) >= 40
     ward = wr.Ward(settings=wr.ConsultSettings(rollouts=1, tool_steps=1))
     async with ward.session() as session:
-        for path in paths:
+        for path in BUNDLES:
             consult = await session.consult(wr.Case.from_file(path))
             decision = consult.decision
             assert (decision.status is DecisionStatus.FINAL) == (not decision.reasons), path.name
