@@ -77,8 +77,6 @@ def build(sandbox: Sandbox) -> Starlette:
 
     app = Starlette(
         routes=[
-            Route("/openapi.json", description),
-            *admin_routes(sandbox),
             *(
                 Route(prefix + tail, endpoint, methods=_METHODS)
                 for prefix, endpoint in (
@@ -86,8 +84,10 @@ def build(sandbox: Sandbox) -> Starlette:
                     ("/forks/{name}/fhir/R4", fork),
                     ("/fhir", default),
                 )
-                for tail in ("", "/{path:path}")
+                for tail in ("/{path:path}", "")
             ),
+            Route("/openapi.json", description),
+            *admin_routes(sandbox),
         ],
         exception_handlers={404: elsewhere, 405: otherwise},
     )

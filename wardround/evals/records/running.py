@@ -37,6 +37,7 @@ class Plan:
     limit: int | None = None
     logs: Path = Path("logs")
     concurrency: int = 16
+    baselines: Sequence[AgentName] = BASELINES
 
     @property
     def samples(self) -> Sequence[RecordSample]:
@@ -63,7 +64,7 @@ def run(plan: Plan) -> dict[str, Any]:
     """
     import inspect_ai
 
-    agents = [plan.playing.agent, *(name for name in BASELINES if name != plan.playing.agent)]
+    agents = [plan.playing.agent, *(name for name in plan.baselines if name != plan.playing.agent)]
     wanted = [(mode, agent) for mode in plan.modes for agent in agents]
     tasks = [
         record_task(plan.suite, plan.samples, plan.ground, mode, replace(plan.playing, agent=agent))
@@ -104,7 +105,7 @@ def _report(plan: Plan, results: dict[tuple[Mode, AgentName], list[Result]], log
         "ground": plan.ground.about,
         **modes[first],
         "modes": {mode: {k: modes[mode][k] for k in ("n", "score", "interval")} for mode in plan.modes},
-        "baselines": {name: {mode: scored(results[mode, name]) for mode in plan.modes} for name in BASELINES},
+        "baselines": {name: {mode: scored(results[mode, name]) for mode in plan.modes} for name in plan.baselines},
         "log": str(logs[0].location),
         "logs": [str(log.location) for log in logs],
     }
