@@ -1,0 +1,55 @@
+"""All categories, in the order of the tables."""
+
+from __future__ import annotations
+
+from wardround.evals.recordtasks.categories import (
+    allergies,
+    conditional,
+    corrections,
+    courses,
+    entries,
+    history,
+    identity,
+    medicines,
+    pitfalls,
+    replacement,
+    results,
+    safety,
+    stays,
+    worries,
+)
+from wardround.evals.recordtasks.tasks import Category
+
+CATEGORIES: tuple[Category, ...] = (
+    identity.FIND,
+    identity.NAMESAKES,
+    identity.AGE,
+    results.LATEST,
+    results.PRESSURES,
+    results.MEAN,
+    stays.STAY,
+    courses.FLAGGED,
+    courses.CHANGE,
+    stays.VISIT,
+    courses.FEVER_DAYS,
+    medicines.LIST,
+    medicines.DAILY,
+    history.PROBLEM,
+    allergies.ALLERGY,
+    history.IMMUNIZATION,
+    entries.VITAL,
+    entries.LABORATORY,
+    replacement.DOSE_TIERS,
+    replacement.DOSE_LINEAR,
+    conditional.IN_WINDOW,
+    conditional.DUE,
+    safety.DUPLICATE,
+    allergies.ALLERGY_TRAP,
+    entries.REFER,
+    corrections.CORRECT,
+    corrections.STOP,
+    pitfalls.UNITS,
+    pitfalls.VOID,
+    worries.WORRY,
+    safety.RENAL_DOSE,
+)
