@@ -160,10 +160,7 @@ class Consult:
             }
             if uncertainty is not None
             else None,
-            "evidence": [
-                {"id": s.id, "kind": s.kind.value, "title": s.title, "text": s.text}
-                for s in self.sources
-            ],
+            "evidence": [{"id": s.id, "kind": s.kind.value, "title": s.title, "text": s.text} for s in self.sources],
             "contested": self.contested,
             "record": {"skipped": self.skipped, "problems": list(self.problems)},
             "usage": {"calls": usage.calls, "tokens": usage.tokens, "seconds": usage.seconds, "tools": usage.tools},

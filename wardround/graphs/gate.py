@@ -116,9 +116,7 @@ def _reasons(
     return [Reason(code=code, detail=detail) for code, detail in found]
 
 
-def _evidence_reasons(
-    graph: EvidenceGraph, diagnosis: Hypothesis, policy: GatePolicy
-) -> list[tuple[GateReason, str]]:
+def _evidence_reasons(graph: EvidenceGraph, diagnosis: Hypothesis, policy: GatePolicy) -> list[tuple[GateReason, str]]:
     found = []
     if diagnosis.probability < policy.probability:
         detail = f"{diagnosis.name} has {diagnosis.probability:.0%}, below {policy.probability:.0%}"
@@ -156,9 +154,7 @@ def _danger(
     kb: KnowledgeBase, graph: EvidenceGraph, diagnosis: Hypothesis, policy: GatePolicy
 ) -> list[tuple[GateReason, str]]:
     open_ = [h for h in _dangerous(graph, policy.must_not_miss) if not _same_disease(h, diagnosis)]
-    return [
-        (GateReason.MUST_NOT_MISS, f"{h.name} is not excluded ({h.probability:.0%})") for h in open_[:5]
-    ]
+    return [(GateReason.MUST_NOT_MISS, f"{h.name} is not excluded ({h.probability:.0%})") for h in open_[:5]]
 
 
 def _same_disease(a: Hypothesis, b: Hypothesis) -> bool:
@@ -204,11 +200,7 @@ def _missing(kb: KnowledgeBase, graph: EvidenceGraph, sex: str | None) -> tuple[
 def _red_flags(
     kb: KnowledgeBase, graph: EvidenceGraph, diagnosis: Hypothesis | None, policy: GatePolicy
 ) -> list[RedFlag]:
-    present = {
-        bearing.code: bearing
-        for i, bearing in enumerate(graph.bearings)
-        if graph.evidence.reading[i] > 0
-    }
+    present = {bearing.code: bearing for i, bearing in enumerate(graph.bearings) if graph.evidence.reading[i] > 0}
     flags: dict[str, RedFlag] = {}
     for presentation in _presentations(kb, graph, diagnosis):
         for code in presentation.red_flags:
@@ -224,9 +216,7 @@ def _red_flags(
     return named
 
 
-def _presentations(
-    kb: KnowledgeBase, graph: EvidenceGraph, diagnosis: Hypothesis | None
-) -> list[Presentation]:
+def _presentations(kb: KnowledgeBase, graph: EvidenceGraph, diagnosis: Hypothesis | None) -> list[Presentation]:
     """The presentations under which the diagnosis and the leading hypotheses are written."""
     leading = [h.id for h in graph.differential.hypotheses[:_LEADING]]
     wanted = {*leading, *([diagnosis.id] if diagnosis is not None else [])}

@@ -76,9 +76,7 @@ def chart_of(case: Case, clinician: KnowledgeClinician) -> Chart:
     return read_record(resources, clinician, age=case.age, sex=case.sex.value if case.sex else None)
 
 
-def record_findings(
-    case: Case, clinician: KnowledgeClinician, sources: list[Source], chart: Chart
-) -> list[Finding]:
+def record_findings(case: Case, clinician: KnowledgeClinician, sources: list[Source], chart: Chart) -> list[Finding]:
     """Return the readings of record sources: coded values first, text where nothing is coded.
 
     What lies long before the encounter is history, except what is a risk for good.
@@ -138,9 +136,7 @@ def _text_sources(case: Case) -> list[Source]:
     return found
 
 
-def _coded(
-    case: Case, n: int, finding: Finding, clinician: KnowledgeClinician
-) -> tuple[Source, list[Finding]]:
+def _coded(case: Case, n: int, finding: Finding, clinician: KnowledgeClinician) -> tuple[Source, list[Finding]]:
     where = f"case {case.id}, findings[{n - 1}]"
     kb = clinician.kb
     entry = kb.findings.get(finding.code) or kb.analytes.get(finding.code)

@@ -86,11 +86,7 @@ async def plan(state: State, runtime: Runtime[Context]) -> Update:
         leading = [h.id for h in graph.differential.hypotheses[:_PLANNED_FOR]]
         guideline = context.tools["guideline"]
         patient = patient_of(case_of(state), graph)
-        passages = [
-            source
-            for condition in leading
-            for source in guideline.use(condition, patient).sources
-        ]
+        passages = [source for condition in leading for source in guideline.use(condition, patient).sources]
         answered = await roles.plan(context.asker, briefing_of(state), passages)
         indicators = answered.value.indicators if answered.value is not None else []
         context.recorder.record(PlanMade, indicators=tuple(i.model_dump() for i in indicators))
@@ -110,9 +106,7 @@ async def verify(state: State, runtime: Runtime[Context]) -> Update:
 def _judged(context: Context, case: Case, graph: EvidenceGraph, claims: Iterable[Claim]) -> list[Item]:
     detector = context.detector(case)
     return [
-        VerdictItem(verdict=detector.check(claim, graph.sources))
-        for claim in claims
-        if claim.id not in graph.verdicts
+        VerdictItem(verdict=detector.check(claim, graph.sources)) for claim in claims if claim.id not in graph.verdicts
     ]
 
 
@@ -122,9 +116,7 @@ async def weigh(state: State, runtime: Runtime[Context]) -> Update:
     with context.recorder.span("weigh", SpanKind.NODE):
         graph = context.graph(case_of(state), state["items"])
         measured = measure(context.clinician.kb, graph, opinions_of(state))
-        context.recorder.record(
-            UncertaintyMeasured, answer=measured.answer, uncertainty=measured.uncertainty
-        )
+        context.recorder.record(UncertaintyMeasured, answer=measured.answer, uncertainty=measured.uncertainty)
         largest = measured.uncertainty.largest
         return {
             "answer": measured.answer,

@@ -40,9 +40,7 @@ async def heed_person(state: State, runtime: Runtime[Context]) -> Update:
                 title="answer of a clinician",
                 time=case.time,
             )
-            read = context.clinician.read(
-                information, age=case.age, sex=case.sex.value if case.sex else None
-            )
+            read = context.clinician.read(information, age=case.age, sex=case.sex.value if case.sex else None)
             findings = [f.model_copy(update={"source": source.id}) for f in read]
             return {"items": context.add(evidence_items([source], findings))}
         decision = _by_person(context, Decision.model_validate(state["decision"]), answer, state)

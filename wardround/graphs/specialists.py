@@ -56,9 +56,7 @@ async def specialist(assignment: Assignment, runtime: Runtime[Context]) -> Updat
             )
             answer = answered.value.model_dump(mode="json") if answered.value is not None else None
             row = {"agent": specialty.id, "rollout": rollout, "answer": answer}
-            context.recorder.record(
-                OpinionGiven, agent=specialty.id, rollout=rollout, opinion=answer
-            )
+            context.recorder.record(OpinionGiven, agent=specialty.id, rollout=rollout, opinion=answer)
             opinions.append({**row, "round": assignment["round"]})
             if answered.value is not None:
                 known = EvidenceGraph(items).sources
@@ -67,9 +65,7 @@ async def specialist(assignment: Assignment, runtime: Runtime[Context]) -> Updat
         return {"opinions": opinions, "items": [*new, *context.add(unique(claims))]}
 
 
-async def _use_tools(
-    context: Context, case: Case, items: list[Item], specialty_id: str
-) -> list[Item]:
+async def _use_tools(context: Context, case: Case, items: list[Item], specialty_id: str) -> list[Item]:
     specialty = context.roster.find(specialty_id)
     offered = {n: t.purpose for n, t in context.tools.items() if n in specialty.tools}
     used: list[tuple[str, str]] = []
@@ -78,9 +74,7 @@ async def _use_tools(
         if context.spent:
             break
         briefing = roles.Briefing(case, sources_of([*items, *added]))
-        chosen = await roles.choose_tool(
-            context.asker, briefing, specialty, offered, used, rollout=len(used)
-        )
+        chosen = await roles.choose_tool(context.asker, briefing, specialty, offered, used, rollout=len(used))
         if chosen.value is None or chosen.value.tool is None:
             break
         name, argument = chosen.value.tool, chosen.value.argument
@@ -102,14 +96,10 @@ def use_tool(
     """Use a tool; what it brings becomes evidence, and a fault is told to the agent."""
     call = content_id("tool", agent, name, argument, len(graph.items))
     with context.recorder.span(name, SpanKind.TOOL):
-        context.recorder.record(
-            ToolCalled, call=call, agent=agent, tool=name, arguments={"argument": argument}
-        )
+        context.recorder.record(ToolCalled, call=call, agent=agent, tool=name, arguments={"argument": argument})
         if name not in offered:
             allowed = ", ".join(sorted(offered))
-            context.recorder.record(
-                ToolReturned, call=call, text="", error=f"{agent} may use {allowed}, not {name}"
-            )
+            context.recorder.record(ToolReturned, call=call, text="", error=f"{agent} may use {allowed}, not {name}")
             return []
         try:
             result = context.tools[name].use(argument, patient_of(case, graph))
@@ -117,9 +107,7 @@ def use_tool(
             context.recorder.record(ToolReturned, call=call, text="", error=str(error))
             return []
         new = [source for source in result.sources if source.id not in graph.sources]
-        context.recorder.record(
-            ToolReturned, call=call, text=result.text, sources=tuple(s.id for s in result.sources)
-        )
+        context.recorder.record(ToolReturned, call=call, text=result.text, sources=tuple(s.id for s in result.sources))
         return context.add(evidence_items(new, _readings(context, case, new, result)))
 
 

@@ -14,9 +14,12 @@ from functools import cached_property
 from typing import Any, Literal
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, ConfigDict
 
 from wardround.core.answers import (
@@ -35,6 +38,7 @@ from wardround.core.finding import Assertion, Finding
 from wardround.core.frozen import content_id
 from wardround.core.ports import Clinician
 from wardround.core.source import LITERATURE, RELIABILITY, SourceKind
+from wardround.models.clerk.clerk import next_message
 
 NAME = "wardround-reference"
 NOTICE = "Reference reasoner over embedded demonstration knowledge; not validated for care."
@@ -45,6 +49,9 @@ _AGE = re.compile(r"^Patient: age (?P<age>[\d.]+) years", re.MULTILINE)
 _SEX = re.compile(r"^Patient: .*?\b(?P<sex>female|male)\.", re.MULTILINE)
 _LISTED = re.compile(r"^- (?P<name>[\w ]+?)(?: '(?P<argument>.*)'|:)", re.MULTILINE)
 _ROW = re.compile(r"^- .+ \((?P<id>\w+)\): (?P<p>[\d.]+)$", re.MULTILINE)
+
+_RECORD_TASKS = (None, "Move")
+"""Shapes asked for in tasks on a record: none where tools are called or requests written, else one move."""
 
 _CLAIMS = 8
 _LISTED_DIAGNOSES = 8
@@ -130,6 +137,12 @@ class ReferenceChatModel(BaseChatModel):
     def _llm_type(self) -> str:
         return NAME
 
+    def bind_tools(
+        self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Return the model with tools that it may call in a record task; elsewhere it calls none."""
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -138,18 +151,22 @@ class ReferenceChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         prompt = "\n".join(message.text for message in messages)
-        chart = _Chart(prompt, self.clinician)
         wanted = (kwargs.get("response_format") or {}).get("json_schema", {}).get("name")
-        temperature = float(kwargs.get("temperature") or 0.0)
-        rng = random.Random(content_id("draw", kwargs.get("seed", 0), prompt))
-        text = _answer(wanted, chart, temperature, rng)
-        counted = {"input_tokens": len(prompt) // 4, "output_tokens": len(text) // 4}
-        message = AIMessage(
-            content=text,
-            usage_metadata={**counted, "total_tokens": sum(counted.values())},
-            response_metadata={"model_name": NAME, "notice": NOTICE},
+        message = next_message(NAME, messages, kwargs) if wanted in _RECORD_TASKS else None
+        if message is None:
+            chart = _Chart(prompt, self.clinician)
+            temperature = float(kwargs.get("temperature") or 0.0)
+            rng = random.Random(content_id("draw", kwargs.get("seed", 0), prompt))
+            message = AIMessage(content=_answer(wanted, chart, temperature, rng))
+        said = len(message.text) + sum(len(str(call["args"])) for call in message.tool_calls)
+        counted = {"input_tokens": len(prompt) // 4, "output_tokens": said // 4}
+        told = message.model_copy(
+            update={
+                "usage_metadata": {**counted, "total_tokens": sum(counted.values())},
+                "response_metadata": {"model_name": NAME, "notice": NOTICE},
+            }
         )
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        return ChatResult(generations=[ChatGeneration(message=told)])
 
 
 def _answer(wanted: str | None, chart: _Chart, temperature: float, rng: random.Random) -> str:
