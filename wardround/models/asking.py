@@ -15,8 +15,9 @@ from wardround.core.frozen import content_id
 from wardround.models.budget import Meter
 from wardround.models.calling import call_model, token_counts
 from wardround.models.handle import ModelHandle
-from wardround.models.parsing import Unreadable, parse_answer
-from wardround.trace.events import AnswerRefused, ModelAnswered, ModelAsked, SpanKind
+from wardround.models.parsing import Refused, Unreadable, parse_answer
+from wardround.models.refusals import declared_refusal, quoted
+from wardround.trace.events import AnswerFault, AnswerRefused, ModelAnswered, ModelAsked, SpanKind
 from wardround.trace.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -36,6 +37,23 @@ class Answered(Generic[T]):
     """The answer, or nothing: no opinion, never a guess."""
     fault: str | None = None
     """Why there is no opinion."""
+    kind: AnswerFault | None = None
+    """The fault in one word; nothing where there is an answer, or where none was asked for any more."""
+    quote: str | None = None
+    """How the refusal begins, where the model declined to answer."""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the model declined to answer."""
+        return self.kind is AnswerFault.REFUSAL
+
+
+@dataclass(frozen=True)
+class _Reply:
+    call: str
+    text: str
+    is_declared_refusal: bool
+    """Whether the server says itself that the model declined."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,9 @@ class Asker:
     ) -> Answered[T]:
         """Ask for an answer of the schema's shape; a budget that has run out is no opinion.
 
+        An answer that cannot be read is asked for once more, and so is one that was declined, since the form
+        leaves room for having no opinion.
+
         Args:
             agent: Who asks, for the trace.
             messages: What is sent.
@@ -75,21 +96,29 @@ class Asker:
         from langchain_core.messages import AIMessage, HumanMessage
 
         conversation = list(messages)
-        fault = ""
+        unread: Answered[T] = Answered(None)
         for attempt in range(REPAIRS + 1):
             try:
                 self.meter.ask()
             except BudgetExceeded as error:
                 return Answered(None, str(error))
-            call, text = await self._call(agent, conversation, schema, rollout, attempt, temperature)
+            reply = await self._call(agent, conversation, schema, rollout, attempt, temperature)
             try:
-                return Answered(parse_answer(text, schema))
+                return Answered(_read(reply, schema))
             except Unreadable as error:
-                fault = str(error)
-            self.recorder.record(AnswerRefused, call=call, agent=agent, fault=fault, final=attempt == REPAIRS)
-            repair = f"That could not be used: {fault}. Answer again with one JSON object and nothing else."
-            conversation += [AIMessage(content=text[:4000]), HumanMessage(content=repair)]
-        return Answered(None, fault)
+                unread = Answered(None, str(error), error.kind, error.quote)
+            self.recorder.record(
+                AnswerRefused,
+                call=reply.call,
+                agent=agent,
+                fault=unread.fault,
+                final=attempt == REPAIRS,
+                kind=unread.kind,
+                quote=unread.quote,
+            )
+            repair = f"That could not be used: {unread.fault}. Answer again with one JSON object and nothing else."
+            conversation += [AIMessage(content=reply.text[:4000]), HumanMessage(content=repair)]
+        return unread
 
     async def _call(
         self,
@@ -99,7 +128,7 @@ class Asker:
         rollout: int,
         attempt: int,
         temperature: float,
-    ) -> tuple[str, str]:
+    ) -> _Reply:
         sent = tuple({"role": m.type, "content": m.content} for m in messages)
         call = content_id("call", agent, schema.__name__, rollout, attempt, sent)
         with self.recorder.span(f"{agent} {schema.__name__}", SpanKind.MODEL):
@@ -121,7 +150,8 @@ class Asker:
                 )
             tokens_in, tokens_out = token_counts(reply)
             self.meter.answered((tokens_in or 0) + (tokens_out or 0))
-            text = str(reply.text).encode("utf-8", "replace").decode("utf-8")
+            declared = declared_refusal(reply) if not reply.text.strip() else None
+            text = str(reply.text if declared is None else declared).encode("utf-8", "replace").decode("utf-8")
             self.recorder.record(
                 ModelAnswered,
                 call=call,
@@ -131,7 +161,7 @@ class Asker:
                 output_tokens=tokens_out,
                 seconds=round(self.recorder.clock.monotonic() - started, 6),
             )
-        return call, text
+        return _Reply(call, text, is_declared_refusal=declared is not None)
 
     def _options(self, schema: type[BaseModel], rollout: int, temperature: float) -> dict[str, Any]:
         options: dict[str, Any] = {}
@@ -140,6 +170,12 @@ class Asker:
         if self.model.sampled:
             options |= {"temperature": temperature, "seed": self.seed + rollout}
         return options
+
+
+def _read(reply: _Reply, schema: type[T]) -> T:
+    if reply.is_declared_refusal:
+        raise Refused(quoted(reply.text))
+    return parse_answer(reply.text, schema)
 
 
 @cache

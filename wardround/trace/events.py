@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -34,7 +35,39 @@ class Outcome(StrEnum):
     SUSPENDED = "suspended"
 
 
+class AnswerFault(StrEnum):
+    """Why an answer is no opinion."""
+
+    REFUSAL = "refusal"
+    """The model declines to answer."""
+    EMPTY = "empty"
+    """Nothing was said."""
+    THINKING = "thinking"
+    """It was thought about, but nothing was answered."""
+    TOOL_CALL = "tool_call"
+    """A tool is called in text, and the object asked for is not given."""
+    NO_OBJECT = "no_object"
+    """Words, but no JSON object."""
+    CUT_OFF = "cut_off"
+    """The object does not come to its end."""
+    NOT_JSON = "not_json"
+    """The object is damaged, or in another notation than JSON."""
+    UNFIT = "unfit"
+    """The object is JSON of another shape."""
+    CONTRADICTORY = "contradictory"
+    """Several things are stated where one was asked for: objects that differ, or one key with two values."""
+    BAD_TEXT = "bad_text"
+    """A text of the object holds what is no character."""
+    TOO_LONG = "too_long"
+    """More than is read."""
+    TOO_DEEP = "too_deep"
+    """Nested deeper than is read."""
+
+
 class _Event(Frozen):
+    unnamed: ClassVar[Set[str]] = frozenset(("seq", "time", "seconds"))
+    """Fields that are not part of what happened, and so not of its name."""
+
     run: str
     """Id of the run."""
     seq: int
@@ -46,7 +79,7 @@ class _Event(Frozen):
     @property
     def id(self) -> str:
         """Name made from what happened, so that a repeat after a resume has the same name."""
-        return content_id("evt", self.model_dump(mode="json", exclude={"seq", "time", "seconds"}))
+        return content_id("evt", self.model_dump(mode="json", exclude=set(self.unnamed)))
 
 
 class RunStarted(_Event):
@@ -135,7 +168,10 @@ class ModelAnswered(_Event):
 
 
 class AnswerRefused(_Event):
-    """An answer did not fit its schema."""
+    """An answer was not taken: it did not fit its schema, or the model declined to give one."""
+
+    unnamed: ClassVar[Set[str]] = _Event.unnamed | {"kind", "quote"}
+    """Both follow from the answer, and logs written before they were kept have the same names."""
 
     event: Literal["answer_refused"] = "answer_refused"
     call: str
@@ -143,6 +179,10 @@ class AnswerRefused(_Event):
     fault: str
     final: bool
     """Whether no further repair was asked for, so that it counts as no opinion."""
+    kind: AnswerFault | None = None
+    """The fault in one word; nothing where it was not sorted."""
+    quote: str | None = None
+    """How a refusal by the model begins."""
 
 
 class ToolCalled(_Event):
