@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import invalid_tool_call, tool_call
-from langchain_core.runnables import Runnable, RunnableBinding
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,8 +18,6 @@ from wardround.agents.ehr.json_protocol import JsonProtocol, response_format
 from wardround.agents.ehr.native import MOST_CALLS, NativeProtocol
 from wardround.agents.ehr.protocol import (
     FINISH,
-    MAX_DEPTH,
-    MAX_INTEGER,
     Action,
     Finish,
     HttpGet,
@@ -30,11 +28,11 @@ from wardround.agents.ehr.protocol import (
     ToolCall,
     ToolCalls,
     steps,
-    unsendable,
 )
 from wardround.agents.ehr.text_protocol import ACCEPTED, FORMAT, TextProtocol
 from wardround.core.errors import UsageError
 from wardround.models.handle import ModelHandle
+from wardround.models.sendable import MAX_DEPTH, MAX_INTEGER, unsendable
 from wardround.testing import ScriptedChatModel
 
 BASE = "http://record.test/fhir/"
@@ -83,16 +81,13 @@ def tools() -> list[BaseTool]:
 
 
 class ToolCaller(BaseChatModel):
-    """Takes tools and remembers them."""
-
-    bound: list[Any] = Field(default_factory=list)
+    """Takes tools."""
 
     @property
     def _llm_type(self) -> str:
         return "tool-caller"
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[Any, Any]:
-        self.bound.extend(tools)
         return self.bind(tools=list(tools))
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Any:
@@ -354,9 +349,7 @@ def test_the_tools_stand_in_the_prompt_with_their_schemas() -> None:
 
 def test_a_model_that_decodes_under_a_schema_is_sent_one_move_per_tool() -> None:
     model = ScriptedChatModel(script=())
-    bound = JsonProtocol().bind(handle(model, constrained=True), tools())
-    assert isinstance(bound, RunnableBinding)
-    sent = bound.kwargs["response_format"]
+    sent = JsonProtocol().options(handle(model, constrained=True), tools())["response_format"]
     assert sent == response_format(tools())
     schema = sent["json_schema"]["schema"]
     look, finish = schema["anyOf"]
@@ -364,7 +357,7 @@ def test_a_model_that_decodes_under_a_schema_is_sent_one_move_per_tool() -> None
     assert look["properties"]["arguments"]["required"] == ["words"]
     assert finish["required"] == ["finish"]
     assert "$ref" not in json.dumps(sent)
-    assert JsonProtocol().bind(handle(model), tools()) is model
+    assert JsonProtocol().options(handle(model), tools()) == {}
 
 
 def test_what_a_tool_brought_or_refused_is_told_by_its_name() -> None:
@@ -388,14 +381,13 @@ def calling(*calls: tuple[str, Any], content: str = "") -> AIMessage:
 
 
 def test_the_tools_and_finish_are_bound() -> None:
-    model = ToolCaller()
-    NativeProtocol().bind(handle(model), tools())
-    assert [getattr(t, "name", None) or t["function"]["name"] for t in model.bound] == ["look", FINISH]
+    offered = NativeProtocol().options(handle(ToolCaller()), tools())["tools"]
+    assert [tool["function"]["name"] for tool in offered] == ["look", FINISH]
 
 
 def test_a_model_without_tool_calls_is_sent_to_the_json_protocol() -> None:
     with pytest.raises(UsageError, match="json protocol"):
-        NativeProtocol().bind(handle(ScriptedChatModel(script=())), tools())
+        NativeProtocol().options(handle(ScriptedChatModel(script=())), tools())
 
 
 def test_several_calls_keep_their_order_and_are_answered_one_by_one() -> None:

@@ -49,6 +49,7 @@ class Server:
     def __init__(self) -> None:
         self.served: Response = listed(NAME)
         self.chats: list[Response] = []
+        self.sees = False
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self._socket = socket.socket()
@@ -74,23 +75,20 @@ class Server:
         return self.served
 
     async def _chat(self, request: Request) -> Response:
-        self.requests.append(await request.json())
-        return self.chats.pop(0)
+        """Answer a question or an offer as told, a picture by the server's nature, and anything else with `yes`."""
+        asked = await request.json()
+        self.requests.append(asked)
+        if isinstance(asked["messages"][-1]["content"], list):
+            refusal = JSONResponse({"error": {"message": f"{NAME} is not a multimodal model", "type": "bad"}}, 400)
+            return completion("A grey square.") if self.sees else refusal
+        if "response_format" in asked or "tools" in asked:
+            return self.chats.pop(0)
+        token = {"token": "yes", "logprob": -0.1, "bytes": None, "top_logprobs": []}
+        logprobs = {"content": [token], "refusal": None} if asked.get("logprobs") else None
+        return completion("yes", n=asked.get("n") or 1, logprobs=logprobs)
 
     def says(self, content: str | None, **message: Any) -> None:
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content, **message}}
-        self.chats.append(
-            JSONResponse(
-                {
-                    "id": "chat-1",
-                    "object": "chat.completion",
-                    "created": 1,
-                    "model": NAME,
-                    "choices": [choice],
-                    "usage": {"prompt_tokens": 31, "completion_tokens": 12, "total_tokens": 43},
-                }
-            )
-        )
+        self.chats.append(completion(content, **message))
 
     def calls(self, name: str, arguments: str) -> None:
         call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
@@ -104,6 +102,28 @@ class Server:
         self._server.should_exit = True
         self._thread.join(timeout=10)
         self._socket.close()
+
+
+def completion(content: str | None, *, n: int = 1, logprobs: Any = None, **message: Any) -> Response:
+    choices = [
+        {
+            "index": index,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": content, **message},
+            "logprobs": logprobs,
+        }
+        for index in range(n)
+    ]
+    return JSONResponse(
+        {
+            "id": "chat-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": NAME,
+            "choices": choices,
+            "usage": {"prompt_tokens": 31, "completion_tokens": 12, "total_tokens": 43},
+        }
+    )
 
 
 def listed(*names: str) -> Response:
@@ -200,7 +220,7 @@ def test_the_reference_model_answers_a_check() -> None:
 
 def test_a_scripted_model_answers_a_check_and_takes_no_tools(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
-    script.write_text(json.dumps([{"answer": "*", "says": json.loads(ANSWER)}]), "utf-8")
+    script.write_text(json.dumps([{"answer": "*", "says": json.loads(ANSWER), "times": 3}]), "utf-8")
     told = Ran("check", f"scripted:{script}", "--json").json
     assert told["structured"] == "held"
     assert (told["tools"], told["tools_said"]) == ("not taken", None)
@@ -215,12 +235,26 @@ def test_a_server_that_does_all_is_reported_so(server: Server) -> None:
     assert (told["structured"], told["tools"]) == ("held", "called")
     assert told["tools_said"] == "look_up({'test': 'potassium'})"
     assert (told["input_tokens"], told["output_tokens"]) == (31, 12)
-    question, offer = server.requests
+    assert (told["images"], told["choice"], told["logprobs"], told["several"], told["repeats"]) == (
+        False,
+        "yes",
+        "yes",
+        "yes",
+        True,
+    )
+    question, offer = (r for r in server.requests if "response_format" in r or "tools" in r)
     assert question["messages"] == [{"role": "user", "content": QUESTION}]
     assert question["response_format"]["json_schema"]["name"] == "TriageAnswer"
     assert "JSON" not in QUESTION
     assert offer["tools"][0]["function"]["name"] == "look_up"
     assert "response_format" not in offer
+
+
+def test_a_server_that_looks_at_images_is_reported_so(server: Server) -> None:
+    server.sees = True
+    server.says(ANSWER)
+    server.says("It is 4.1.")
+    assert "looks at images" in checked(server).out
 
 
 def test_the_list_of_models_is_asked_for_with_the_key(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +340,8 @@ def test_a_port_where_nobody_listens_fails() -> None:
 def test_an_address_that_is_none_is_a_wrong_call(url: str) -> None:
     ran = Ran("check", "vllm:x", "--base-url", url)
     assert ran.code == 2
-    assert f"{url}/models is no address" in ran.error
+    assert url in ran.error
+    assert "is no address" in ran.error
     assert "give --base-url such as http://127.0.0.1:8000/v1" in ran.error
 
 

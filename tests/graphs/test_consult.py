@@ -14,8 +14,10 @@ from wardround.graphs.state import Context, case_of
 from wardround.knowledge.clinician import reference_clinician
 from wardround.models.asking import Asker
 from wardround.models.budget import Meter
+from wardround.models.calling import Caller
 from wardround.models.handle import ModelHandle
 from wardround.models.scripted import ScriptedAnswer, ScriptedChatModel
+from wardround.models.slots import Slots
 from wardround.testing import BundleServer, FixedClock
 from wardround.tools.retrieval.passages import GuidelinePassages
 from wardround.trace import views
@@ -93,7 +95,8 @@ def test_every_weight_leads_back_to_words_of_the_case(appendicitis: wr.Consult) 
 async def test_the_graph_rebuilt_from_the_log_is_the_one_in_the_state(appendicitis: wr.Consult) -> None:
     ward = wr.Ward()
     recorder = Recorder(appendicitis.run)
-    asker = Asker(ward.model, recorder, Meter(wr.Budget(), recorder.clock), asyncio.Semaphore(8), timeout=60.0, seed=0)
+    caller = Caller(ward.model, recorder, Meter(wr.Budget(), recorder.clock), Slots(8), timeout=60.0)
+    asker = Asker(caller, seed=0)
     context = Context(appendicitis.case, ward.clinician, ward.roster, ward.settings, recorder, asker)
     state = await compile_flow().ainvoke({}, context=context)
     live = context.graph(case_of(state), state["items"])
@@ -309,7 +312,7 @@ def test_a_budget_that_runs_out_anywhere_breaks_nothing(calls: int) -> None:
 def test_a_budget_of_nothing_is_an_error_of_the_meter_alone() -> None:
     meter = Meter(wr.Budget(calls=0), FixedClock())
     with pytest.raises(BudgetExceeded, match="0 calls"):
-        meter.ask()
+        meter.take()
 
 
 def test_a_model_that_is_down_is_an_error_and_not_a_guess(tmp_path: Any) -> None:

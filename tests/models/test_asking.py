@@ -15,9 +15,11 @@ from wardround.core.errors import ModelError, ModelUnavailable, UnscriptedCall, 
 from wardround.knowledge.clinician import reference_clinician
 from wardround.models.asking import REPAIRS, Answered, Asker, response_format
 from wardround.models.budget import Budget, Meter
+from wardround.models.calling import Caller
 from wardround.models.handle import ModelHandle
 from wardround.models.resolve import resolve
 from wardround.models.scripted import ScriptedAnswer, ScriptedChatModel
+from wardround.models.slots import Slots
 from wardround.testing import DelayedChatModel, FixedClock
 from wardround.trace.events import AnswerRefused, ModelAnswered, ModelAsked, Outcome, SpanEnded, SpanKind, SpanStarted
 from wardround.trace.recorder import Recorder
@@ -83,11 +85,14 @@ def asker(
 ) -> Asker:
     clock = FixedClock()
     return Asker(
-        model=ModelHandle("test:model", chat, constrained=constrained, sampled=sampled),
-        recorder=Recorder("run_1", clock=clock),
-        meter=Meter(budget or Budget(), clock),
-        slots=asyncio.Semaphore(slots),
-        timeout=timeout,
+        Caller(
+            model=ModelHandle("test:model", chat, constrained=constrained, sampled=sampled),
+            recorder=Recorder("run_1", clock=clock),
+            meter=Meter(budget or Budget(), clock),
+            slots=Slots(slots),
+            timeout=timeout,
+            attempts=1,
+        ),
         seed=seed,
     )
 
@@ -97,7 +102,7 @@ def scripted(*says: str) -> ScriptedChatModel:
 
 
 def events(asked: Asker, kind: type) -> list[Any]:
-    return [event for event in asked.recorder.events if isinstance(event, kind)]
+    return [event for event in asked.caller.recorder.events if isinstance(event, kind)]
 
 
 async def test_an_answer_comes_back_in_its_shape() -> None:
@@ -129,7 +134,7 @@ async def test_a_bad_answer_is_repaired_once() -> None:
     (refused,) = events(asked, AnswerRefused)
     assert (refused.fault, refused.final) == ("the answer holds no complete JSON object", False)
     assert [question.attempt for question in events(asked, ModelAsked)] == [0, 1]
-    assert asked.meter.calls == 2
+    assert asked.caller.meter.calls == 2
     repair = model.asked[1]
     assert [m.text for m in repair[:2]] == [m.text for m in QUESTION]
     assert isinstance(repair[2], AIMessage)
@@ -198,7 +203,7 @@ async def test_no_more_calls_are_under_way_than_there_are_slots() -> None:
     assert model._waiting == 3
     gate.set()
     assert len([await task for task in tasks]) == 8
-    assert asked.meter.calls == 8
+    assert asked.caller.meter.calls == 8
 
 
 @pytest.mark.parametrize(
@@ -249,14 +254,14 @@ async def test_a_repair_comes_out_of_the_same_budget() -> None:
     assert answered.value is None
     assert answered.fault is not None
     assert answered.fault.startswith("budget of 1 calls is used up")
-    assert asked.meter.calls == 1
+    assert asked.caller.meter.calls == 1
 
 
 async def test_tokens_are_counted_as_the_model_reports_them() -> None:
     usage = {"input_tokens": 30, "output_tokens": 12, "total_tokens": 42}
     asked = asker(Replying(usage=usage))
     await asked.ask("a", QUESTION, ToolChoice)
-    assert asked.meter.tokens == 42
+    assert asked.caller.meter.tokens == 42
     (answer,) = events(asked, ModelAnswered)
     assert (answer.input_tokens, answer.output_tokens) == (30, 12)
 
@@ -265,7 +270,7 @@ async def test_tokens_that_are_not_reported_stay_unknown() -> None:
     asked = asker(Replying())
     await asked.ask("a", QUESTION, ToolChoice)
     (answer,) = events(asked, ModelAnswered)
-    assert (answer.input_tokens, answer.output_tokens, asked.meter.tokens) == (None, None, 0)
+    assert (answer.input_tokens, answer.output_tokens, asked.caller.meter.tokens) == (None, None, 0)
 
 
 async def test_a_model_gets_only_the_options_that_it_takes() -> None:
@@ -291,7 +296,7 @@ async def test_half_a_surrogate_pair_does_not_get_into_the_log() -> None:
     asked = asker(Replying(says='{"tool": "guide\ud83dline"}'))
     answered = await asked.ask("a", QUESTION, ToolChoice)
     assert answered.value == ToolChoice(tool="guide?line")
-    for event in asked.recorder.events:
+    for event in asked.caller.recorder.events:
         event.model_dump_json().encode("utf-8")
 
 
@@ -313,4 +318,4 @@ def test_a_spec_that_names_no_model_is_refused_with_those_that_do(spec: str) -> 
 def test_a_model_that_the_caller_brings_is_asked_in_words_alone() -> None:
     model = Replying()
     handle = resolve(model, clinician=reference_clinician())
-    assert handle == ModelHandle("given:Replying", model, constrained=False, sampled=False)
+    assert handle == ModelHandle("given:Replying", model, constrained=False, sampled=False, images=None)

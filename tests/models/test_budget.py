@@ -18,53 +18,53 @@ def meter(step: float = 0.0, **limits: float | None) -> Meter:
 
 def test_calls_are_counted_up_to_the_limit() -> None:
     limited = meter(calls=2)
-    limited.ask()
+    limited.take()
     assert not limited.exhausted
-    limited.ask()
+    limited.take()
     assert limited.exhausted
     with pytest.raises(BudgetExceeded, match="budget of 2 calls is used up") as refused:
-        limited.ask()
+        limited.take()
     assert (refused.value.resource, refused.value.limit, refused.value.used) == ("calls", 2, 2)
     assert limited.calls == 2
 
 
 def test_a_budget_of_no_calls_allows_none() -> None:
     with pytest.raises(BudgetExceeded):
-        meter(calls=0).ask()
+        meter(calls=0).take()
 
 
 def test_tokens_are_counted_when_they_are_known() -> None:
     limited = meter(tokens=100)
-    limited.ask()
-    limited.answered(99)
-    limited.ask()
-    limited.answered(1)
+    limited.take()
+    limited.answered(90, 9)
+    limited.take()
+    limited.answered(1, 0)
     assert limited.exhausted
     with pytest.raises(BudgetExceeded, match="tokens"):
-        limited.ask()
+        limited.take()
     assert (limited.calls, limited.tokens) == (2, 100)
 
 
 def test_time_runs_from_the_start() -> None:
     limited = meter(step=1.0, seconds=3.0)
-    limited.ask()
-    limited.ask()
+    limited.take()
+    limited.take()
     with pytest.raises(BudgetExceeded, match="seconds"):
-        limited.ask()
+        limited.take()
 
 
 def test_a_clock_that_stands_still_uses_no_time() -> None:
     limited = meter(step=0.0, seconds=0.001)
     for _ in range(50):
-        limited.ask()
+        limited.take()
     assert not limited.exhausted
 
 
 def test_without_limits_nothing_is_refused() -> None:
     free = meter(step=1000.0)
     for _ in range(500):
-        free.ask()
-        free.answered(10**6)
+        free.take()
+        free.answered(10**6, 10**6)
     assert not free.exhausted
     assert free.calls == 500
 
@@ -88,7 +88,7 @@ def test_no_more_calls_pass_than_were_given(limit: int, tries: int) -> None:
     passed = 0
     for _ in range(tries):
         try:
-            limited.ask()
+            limited.take()
         except BudgetExceeded:
             continue
         passed += 1
@@ -100,10 +100,10 @@ def test_threads_do_not_overdraw_a_budget() -> None:
 
     def spend(_: int) -> bool:
         try:
-            limited.ask()
+            limited.take()
         except BudgetExceeded:
             return False
-        limited.answered(1)
+        limited.answered(1, 0)
         return True
 
     with ThreadPoolExecutor(8) as pool:

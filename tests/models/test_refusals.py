@@ -1,6 +1,5 @@
 """Telling that a model declines, from all that looks like it, and recording it as what it is."""
 
-import asyncio
 import json
 import time
 from typing import Any
@@ -16,10 +15,12 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from wardround.core.answers import AttendingAnswer, SpecialistAnswer, ToolChoice
 from wardround.models.asking import Answered, Asker
 from wardround.models.budget import Budget, Meter
+from wardround.models.calling import Caller
 from wardround.models.handle import ModelHandle
 from wardround.models.parsing import Refused, Unreadable, parse_answer
 from wardround.models.refusals import QUOTED, declared_refusal, refusal_in
 from wardround.models.scripted import ScriptedAnswer, ScriptedChatModel
+from wardround.models.slots import Slots
 from wardround.testing import FixedClock
 from wardround.testing.malformed.texts import REFUSALS, WORDS
 from wardround.trace.events import EVENT, AnswerFault, AnswerRefused, ModelAnswered
@@ -201,11 +202,14 @@ class Saying(BaseChatModel):
 def asker(chat: BaseChatModel, budget: Budget | None = None) -> Asker:
     clock = FixedClock()
     return Asker(
-        model=ModelHandle("test:model", chat, constrained=False, sampled=False),
-        recorder=Recorder("run_1", clock=clock),
-        meter=Meter(budget or Budget(), clock),
-        slots=asyncio.Semaphore(1),
-        timeout=30.0,
+        Caller(
+            model=ModelHandle("test:model", chat, constrained=False, sampled=False),
+            recorder=Recorder("run_1", clock=clock),
+            meter=Meter(budget or Budget(), clock),
+            slots=Slots(1),
+            timeout=30.0,
+            attempts=1,
+        ),
         seed=0,
     )
 
@@ -215,7 +219,7 @@ def scripted(*says: str) -> ScriptedChatModel:
 
 
 def refusals_of(asked: Asker) -> list[AnswerRefused]:
-    return [event for event in asked.recorder.events if isinstance(event, AnswerRefused)]
+    return [event for event in asked.caller.recorder.events if isinstance(event, AnswerRefused)]
 
 
 async def test_a_model_that_keeps_declining_has_no_opinion_and_is_on_record_as_declining() -> None:
@@ -271,7 +275,7 @@ async def test_a_refusal_that_the_server_declares_is_one_in_whatever_words(messa
     asked = asker(Saying(message=message))
     answered = await asked.ask("a", [HumanMessage("?")], ToolChoice)
     assert (answered.is_refusal, answered.quote) == (True, "Nope, not today.")
-    said = [event.text for event in asked.recorder.events if isinstance(event, ModelAnswered)]
+    said = [event.refusal for event in asked.caller.recorder.events if isinstance(event, ModelAnswered)]
     assert said == ["Nope, not today."] * 2
 
 

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,11 +19,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from wardround.core.answers import ToolChoice
-from wardround.core.errors import ModelError, ModelUnavailable
+from wardround.core.errors import ModelBusy, ModelError, ModelUnavailable
 from wardround.knowledge.clinician import reference_clinician
 from wardround.models.asking import Asker, response_format
 from wardround.models.budget import Budget, Meter
+from wardround.models.calling import Caller
 from wardround.models.resolve import resolve
+from wardround.models.slots import Slots
 from wardround.testing import FixedClock
 from wardround.trace.events import AnswerRefused, ModelAnswered
 from wardround.trace.recorder import Recorder
@@ -59,14 +62,16 @@ class Server:
             await request.receive()
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
-    def says(self, content: str | None, *, finish: str = "stop", **message: Any) -> None:
+    def says(
+        self, content: str | None, *, finish: str = "stop", served: str = "served/model-7b", **message: Any
+    ) -> None:
         self.replies.append(
             JSONResponse(
                 {
                     "id": "chat-1",
                     "object": "chat.completion",
                     "created": 1,
-                    "model": "served/model-7b",
+                    "model": served,
                     "choices": [
                         {
                             "index": 0,
@@ -97,17 +102,20 @@ def server() -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def reached(base_url: str, *, spec: str = "vllm:x") -> AsyncIterator[Asker]:
+async def reached(base_url: str, *, spec: str = "openai:x") -> AsyncIterator[Asker]:
     handle = resolve(spec, clinician=reference_clinician(), base_url=base_url, timeout=20.0)
     clock = FixedClock()
     chat: Any = handle.chat
     try:
         yield Asker(
-            model=handle,
-            recorder=Recorder("run_1", clock=clock),
-            meter=Meter(Budget(), clock),
-            slots=asyncio.Semaphore(4),
-            timeout=20.0,
+            Caller(
+                model=handle,
+                recorder=Recorder("run_1", clock=clock),
+                meter=Meter(Budget(), clock),
+                slots=Slots(4),
+                timeout=20.0,
+                attempts=1,
+            ),
             seed=40,
         )
     finally:
@@ -115,7 +123,7 @@ async def reached(base_url: str, *, spec: str = "vllm:x") -> AsyncIterator[Asker
 
 
 def recorded(asked: Asker, kind: type) -> list[Any]:
-    return [event for event in asked.recorder.events if isinstance(event, kind)]
+    return [event for event in asked.caller.recorder.events if isinstance(event, kind)]
 
 
 async def test_schema_seed_and_temperature_are_sent(server: Server) -> None:
@@ -144,16 +152,42 @@ async def test_what_the_server_served_and_counted_is_recorded(server: Server) ->
     (answer,) = recorded(asked, ModelAnswered)
     assert answer.served_by == "served/model-7b"
     assert (answer.text, answer.input_tokens, answer.output_tokens) == (CHOICE, 30, 12)
-    assert asked.meter.tokens == 42
+    assert asked.caller.meter.tokens == 42
 
 
 @pytest.mark.parametrize("spec", ["vllm:org/name-7B", "openai:org/name-7B"])
 async def test_a_name_with_a_slash_reaches_the_server_whole(server: Server, spec: str) -> None:
-    server.says(CHOICE)
+    server.says(CHOICE, served="org/name-7B")
     async with reached(server.base_url, spec=spec) as asked:
         await asked.ask("a", QUESTION, ToolChoice)
     assert server.requests[0]["model"] == "org/name-7B"
-    assert asked.model.spec == spec
+    assert asked.caller.model.spec == spec
+
+
+async def test_another_model_than_the_one_asked_for_is_not_taken_for_it(server: Server) -> None:
+    server.says(CHOICE, served="served/model-7b")
+    async with reached(server.base_url, spec="vllm:org/name-7B") as asked:
+        with pytest.raises(ModelError, match="answered as served/model-7b, which was not asked for"):
+            await asked.ask("a", QUESTION, ToolChoice)
+
+
+async def test_a_busy_server_is_asked_again_and_fewer_calls_are_let_through(server: Server) -> None:
+    server.fails(503)
+    server.fails(429)
+    server.says(CHOICE)
+    async with reached(server.base_url) as asked:
+        patient = Asker(replace(asked.caller, attempts=3), seed=40)
+        answered = await patient.ask("a", QUESTION, ToolChoice)
+    assert answered.value == ToolChoice(tool="guideline", argument="gout")
+    assert len(server.requests) == 3
+    assert 1.0 <= asked.caller.slots.limit < 2.5
+
+
+async def test_a_server_that_stays_busy_is_unavailable_and_says_so(server: Server) -> None:
+    server.fails(503)
+    async with reached(server.base_url) as asked:
+        with pytest.raises(ModelBusy, match="too much to do"):
+            await asked.ask("a", QUESTION, ToolChoice)
 
 
 async def test_a_bad_answer_is_sent_back_for_repair(server: Server) -> None:
@@ -193,18 +227,18 @@ async def test_the_tokens_of_an_answer_cut_short_are_counted(server: Server) -> 
     server.says('{"tool": "guideli', finish="length")
     async with reached(server.base_url) as asked:
         await asked.ask("a", QUESTION, ToolChoice)
-    assert asked.meter.tokens == 84
+    assert asked.caller.meter.tokens == 84
     assert {answer.served_by for answer in recorded(asked, ModelAnswered)} == {"served/model-7b"}
 
 
-@pytest.mark.parametrize("status", [500, 503, 400, 401, 404, 422])
+@pytest.mark.parametrize("status", [500, 400, 401, 404, 422])
 async def test_a_server_that_refuses_is_a_fault_of_the_model_and_not_out_of_reach(server: Server, status: int) -> None:
     server.fails(status)
     async with reached(server.base_url) as asked:
         with pytest.raises(ModelError, match="out of memory") as raised:
             await asked.ask("a", QUESTION, ToolChoice)
     assert not isinstance(raised.value, ModelUnavailable)
-    assert raised.value.model == "vllm:x"
+    assert raised.value.model == "openai:x"
     assert recorded(asked, ModelAnswered) == []
 
 
@@ -219,7 +253,7 @@ async def test_a_server_that_stays_silent_is_unavailable(server: Server) -> None
     server.says(CHOICE)
     server.silent = True
     async with reached(server.base_url) as asked:
-        quick = Asker(asked.model, asked.recorder, asked.meter, asked.slots, timeout=0.2, seed=1)
+        quick = Asker(replace(asked.caller, timeout=0.2), seed=1)
         with pytest.raises(ModelUnavailable, match=r"no answer within 0\.2 s"):
             await quick.ask("a", QUESTION, ToolChoice)
     assert len(server.requests) == 1
@@ -245,12 +279,12 @@ async def test_without_a_key_the_server_still_gets_one_word(server: Server, monk
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_one_model_serves_consults_that_run_one_after_another(server: Server) -> None:
     server.says(CHOICE)
-    handle = resolve("vllm:x", clinician=reference_clinician(), base_url=server.base_url, timeout=20.0)
+    handle = resolve("openai:x", clinician=reference_clinician(), base_url=server.base_url, timeout=20.0)
 
     async def once() -> ToolChoice | None:
         clock = FixedClock()
         meter = Meter(Budget(), clock)
-        asked = Asker(handle, Recorder("run_1", clock=clock), meter, asyncio.Semaphore(1), timeout=20.0, seed=1)
+        asked = Asker(Caller(handle, Recorder("run_1", clock=clock), meter, Slots(1), timeout=20.0), seed=1)
         return (await asked.ask("a", QUESTION, ToolChoice)).value
 
     try:

@@ -14,7 +14,9 @@ from wardround.environments.fhir.sandbox import Sandbox
 from wardround.knowledge.clinician import reference_clinician
 from wardround.models.asking import Asker
 from wardround.models.budget import Budget, Meter
+from wardround.models.calling import Caller
 from wardround.models.handle import ModelHandle
+from wardround.models.slots import Slots
 from wardround.models.scripted import ScriptedAnswer, ScriptedChatModel
 from wardround.testing import FixedClock
 from wardround.tools.fhir.client import FhirClient
@@ -99,11 +101,14 @@ class Ward:
         clock = FixedClock(NOW, 0)
         self.recorder = Recorder("run", clock=clock)
         asker = Asker(
-            model=ModelHandle("scripted", self.model, constrained=True, sampled=False),
-            recorder=self.recorder,
-            meter=Meter(Budget(), clock),
-            slots=asyncio.Semaphore(1),
-            timeout=5.0,
+            Caller(
+                model=ModelHandle("scripted", self.model, constrained=True, sampled=False),
+                recorder=self.recorder,
+                meter=Meter(Budget(), clock),
+                slots=Slots(1),
+                timeout=5.0,
+                attempts=1,
+            ),
             seed=0,
         )
         self.session = session

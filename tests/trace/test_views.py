@@ -126,7 +126,7 @@ def test_usage_counts_calls_tokens_tools_and_time() -> None:
     usage = views.usage(STORY)
     assert (usage.calls, usage.tokens, usage.tools) == (2, 200, 1)
     assert usage.seconds == (STORY[-1].time - STORY[0].time).total_seconds()
-    assert views.usage([]) == views.Usage(calls=0, tokens=0, seconds=0.0, tools=0)
+    assert views.usage([]) == views.Usage(calls=0, tokens=0, seconds=0.0, tools=0, agents={})
 
 
 def test_a_call_made_again_counts_again() -> None:

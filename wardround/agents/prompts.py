@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -33,10 +33,11 @@ _WIDEST_LINE = 1200
 def messages(
     role: str,
     task: str,
-    schema: type[BaseModel],
+    schema: type[BaseModel] | None,
     *,
     case: Case,
     sources: Iterable[Source],
+    images: Sequence[Mapping[str, Any]] = (),
     extra: str = "",
 ) -> list[BaseMessage]:
     """Return the messages of one question.
@@ -45,8 +46,10 @@ def messages(
         role: Who answers, in a sentence.
         task: What is asked.
         schema: Shape of the answer; it stands in the prompt as well, for models without constrained decoding.
+            Without one the answer is the call of a tool.
         case: For age, sex and complaint.
         sources: The evidence, one line each.
+        images: By reference, in the order in which the evidence numbers them.
         extra: Further sections, already formatted.
     """
     from langchain_core.messages import HumanMessage, SystemMessage
@@ -57,11 +60,16 @@ def messages(
         f"<<{mark}>>\n{evidence_lines(sources)}\n<<end {mark}>>",
         extra,
         f"Task: {task}",
-        f"Answer with one JSON object of the shape {schema.__name__}, and nothing else. Its JSON schema:\n"
-        + schema_text(schema),
+        _shape(schema) if schema is not None else "",
     ]
     human = "\n\n".join(part for part in parts if part)
-    return [SystemMessage(content=f"{role}\n{RULES}"), HumanMessage(content=human)]
+    content: Any = [*images, {"type": "text", "text": human}] if images else human
+    return [SystemMessage(content=f"{role}\n{RULES}"), HumanMessage(content=content)]
+
+
+def _shape(schema: type[BaseModel]) -> str:
+    asked = f"Answer with one JSON object of the shape {schema.__name__}, and nothing else. Its JSON schema:"
+    return f"{asked}\n{schema_text(schema)}"
 
 
 @cache
@@ -117,5 +125,30 @@ def claims_section(claims: Sequence[Claim], verdicts: Mapping[str, Verdict]) -> 
 def tools_section(tools: Mapping[str, str], used: Sequence[tuple[str, str]]) -> str:
     """Return the tools that may be used, and what was used already."""
     rows = [f"- {name}: {purpose}" for name, purpose in tools.items()]
+    done = used_section(used)
+    return "Tools:\n" + "\n".join(rows) + (f"\n{done}" if done else "")
+
+
+def used_section(used: Sequence[tuple[str, str]]) -> str:
+    """Return what was used already."""
     done = [f"- {name} {argument!r}" for name, argument in used]
-    return "Tools:\n" + "\n".join(rows) + ("\nUsed already:\n" + "\n".join(done) if done else "")
+    return "Used already:\n" + "\n".join(done) if done else ""
+
+
+def native_tools(tools: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return tools as models know them that call tools natively."""
+    argument = {"type": "string", "maxLength": 400, "description": "What to look for or compute, in a few words."}
+    parameters = {
+        "type": "object",
+        "properties": {"argument": argument},
+        "required": ["argument"],
+        "additionalProperties": False,
+    }
+    return [
+        {
+            "type": "function",
+            # vLLM holds arguments to their schema only where a tool says that it is strict
+            "function": {"name": name, "description": purpose, "parameters": parameters, "strict": True},
+        }
+        for name, purpose in tools.items()
+    ]

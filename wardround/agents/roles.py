@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from wardround.agents import prompts
 from wardround.agents.roster import Roster, Specialty
@@ -21,6 +23,9 @@ from wardround.core.differential import Differential
 from wardround.core.source import Source
 from wardround.models.asking import Answered, Asker
 
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
 TRIAGE, PLANNER, ATTENDING = "triage", "planner", "attending"
 
 
@@ -30,6 +35,8 @@ class Briefing:
 
     case: Case
     sources: Sequence[Source]
+    images: Sequence[Mapping[str, Any]] = ()
+    """By reference; shown to models that look at images."""
 
 
 async def triage(asker: Asker, briefing: Briefing, roster: Roster) -> Triage | None:
@@ -41,6 +48,7 @@ async def triage(asker: Asker, briefing: Briefing, roster: Roster) -> Triage | N
         TriageAnswer,
         case=briefing.case,
         sources=briefing.sources,
+        images=briefing.images,
         extra=f"Specialties:\n{listed}",
     )
     answered = await asker.ask(TRIAGE, question, TriageAnswer)
@@ -60,6 +68,7 @@ async def plan(asker: Asker, briefing: Briefing, passages: Sequence[Source]) -> 
         PlanAnswer,
         case=briefing.case,
         sources=briefing.sources,
+        images=briefing.images,
         extra=section if passages else "",
     )
     return await asker.ask(PLANNER, question, PlanAnswer)
@@ -75,39 +84,72 @@ async def choose_tool(
     rollout: int,
 ) -> Answered[ToolChoice]:
     """Ask a specialist which tool to use next, if any."""
+    is_native = asker.caller.model.tools is True
     question = prompts.messages(
         prompts.specialist_role(specialty),
         "Which tool would tell you most now? Choose none if you have what you need.",
-        ToolChoice,
+        None if is_native else ToolChoice,
         case=briefing.case,
         sources=briefing.sources,
-        extra=prompts.tools_section(tools, used),
+        images=briefing.images,
+        extra=prompts.used_section(used) if is_native else prompts.tools_section(tools, used),
     )
+    if is_native:
+        return await asker.choose_tool(specialty.id, question, prompts.native_tools(tools), rollout=rollout)
     return await asker.ask(specialty.id, question, ToolChoice, rollout=rollout)
 
 
-async def opinion(
+async def opinions(
     asker: Asker,
     briefing: Briefing,
     specialty: Specialty,
     indicators: Sequence[str],
     *,
-    rollout: int,
+    rollouts: Sequence[int],
     temperature: float,
-) -> Answered[SpecialistAnswer]:
-    """Ask a specialist for an opinion; every rollout sees the evidence in another order."""
-    shift = rollout * max(1, len(briefing.sources) // 3) % max(1, len(briefing.sources))
-    rotated = [*briefing.sources[shift:], *briefing.sources[:shift]]
-    question = prompts.messages(
+    reorder: bool,
+) -> list[Answered[SpecialistAnswer]]:
+    """Ask a specialist for several opinions.
+
+    Args:
+        asker: Asks.
+        briefing: What is shown.
+        specialty: Who is asked.
+        indicators: What the plan wants to have established.
+        rollouts: Numbers of the askings.
+        temperature: Of the askings; of the first it is 0 where they differ by order.
+        reorder: Whether every rollout sees the evidence in another order; otherwise all are drawn from the
+            same prompt, in one request where the model takes that.
+    """
+    if not reorder:
+        question = _opinion_question(briefing, specialty, indicators, briefing.sources)
+        return await asker.ask_several(
+            specialty.id, question, SpecialistAnswer, rollouts=rollouts, temperature=temperature
+        )
+    step = max(1, len(briefing.sources) // 3)
+    each = []
+    for n, rollout in enumerate(rollouts):
+        shift = rollout * step % max(1, len(briefing.sources))
+        rotated = [*briefing.sources[shift:], *briefing.sources[:shift]]
+        question = _opinion_question(briefing, specialty, indicators, rotated)
+        warmth = temperature if n else 0.0
+        each.append(asker.ask(specialty.id, question, SpecialistAnswer, rollout=rollout, temperature=warmth))
+    return await asyncio.gather(*each)
+
+
+def _opinion_question(
+    briefing: Briefing, specialty: Specialty, indicators: Sequence[str], sources: Sequence[Source]
+) -> list[BaseMessage]:
+    return prompts.messages(
         prompts.specialist_role(specialty),
         "What does this patient have? Give a differential with probabilities, the findings that carry it as "
         "claims with their evidence ids, and what is missing.",
         SpecialistAnswer,
         case=briefing.case,
-        sources=rotated,
+        sources=sources,
+        images=briefing.images,
         extra=prompts.as_data("To establish: " + "; ".join(indicators)) if indicators else "",
     )
-    return await asker.ask(specialty.id, question, SpecialistAnswer, rollout=rollout, temperature=temperature)
 
 
 async def attend(
@@ -126,6 +168,7 @@ async def attend(
         AttendingAnswer,
         case=briefing.case,
         sources=briefing.sources,
+        images=briefing.images,
         extra="\n\n".join(section for section in sections if section),
     )
     return await asker.ask(ATTENDING, question, AttendingAnswer)

@@ -62,6 +62,9 @@ _FOUND = {
 }
 
 
+_ABLE = {"yes": "yes", "no": "no", "not taken": "not asked of such a model"}
+
+
 def show_list(selection: Selection, console: Console) -> None:
     """Print the models of a selection, and how many were left out for want of knowledge."""
     table = Table(box=None, header_style="bold", padding=(0, _PADDING, 0, 0))
@@ -115,6 +118,10 @@ def show_check(result: Checked, console: Console) -> None:
     table.add_row("model", escape(folded(result.spec)))
     if result.served is not None:
         table.add_row("server", escape(folded(f"{result.base_url} serves {', '.join(result.served)}")))
+    elif result.base_url is not None:
+        table.add_row("server", escape(folded(f"{result.base_url} does not say what it serves")))
+    if result.context is not None:
+        table.add_row("context", f"{result.context} tokens")
     if result.served_by:
         table.add_row("answered by", escape(folded(result.served_by)))
     sent = "schema sent along" if result.constrained else "no schema sent, the shape stands in no prompt"
@@ -123,6 +130,11 @@ def show_check(result: Checked, console: Console) -> None:
         table.add_row("fault", escape(folded(result.fault)))
     said = f" [dim]({escape(folded(result.tools_said))})[/]" if result.tools_said else ""
     table.add_row("tools", f"{_FOUND[result.tools]}{said}")
+    table.add_row("images", {True: "looks at images", False: "takes no images", None: "not tried"}[result.images])
+    table.add_row("one of several texts", _ABLE[result.choice])
+    table.add_row("log probabilities", _ABLE[result.logprobs])
+    table.add_row("several answers at once", _ABLE[result.several])
+    table.add_row("same seed, same answer", "yes" if result.repeats else "no, or it could not be tried")
     counted = f"{result.input_tokens} tokens in, {result.output_tokens} out" if result.input_tokens is not None else ""
     table.add_row("took", ", ".join(part for part in (f"{result.seconds:.2f} s", counted) if part))
     console.print(table)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from wardround.cli.asking import MODEL_HELP, BaseUrl, Device, Dtype, Quantisation, local_settings
 from wardround.cli.terminal import check_target, print_json, write_file
 from wardround.core.errors import CaseError, UsageError
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from wardround.graphs.batch import Entry, Progress, ResultFile
     from wardround.graphs.consult import Consult
     from wardround.graphs.ward import Ward
+    from wardround.models.budget import Prices
+
+MANY, LIMITS, ASKING = "Many cases", "Limits", "Asking the model"
 
 WORKSPACE = typer.Option(
     "--workspace", envvar="WARDROUND_WORKSPACE", help="Folder where runs are kept.", show_default=True
@@ -30,23 +34,99 @@ def consult(
         str,
         typer.Argument(help="A note (.txt), a JSON case, a FHIR Bundle, `-`; or a folder or .jsonl of them."),
     ],
-    model: Annotated[str, typer.Option(help="reference, vllm:NAME, openai:NAME or scripted:FILE.")] = "reference",
-    base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible server.")] = None,
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "reference",
+    base_url: BaseUrl = None,
     workspace: Annotated[Path, WORKSPACE] = Path(".wardround"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Many cases: file for the results, JSON lines.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Model calls at once.")] = 16,
-    resume: Annotated[bool, typer.Option("--resume", help="Many cases: go on with --out.")] = False,
-    rollouts: Annotated[int, typer.Option(min=1, max=50, help="Opinions asked of each specialist.")] = 3,
-    seed: Annotated[int, typer.Option(help="The same case, model and seed give the same run.")] = 0,
-    calls: Annotated[int, typer.Option(min=1, help="Model calls that a case may use.")] = 200,
-    timeout: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds for one model call.")] = 120.0,
-    escalate: Annotated[bool, typer.Option("--escalate", help="Ask a person where the gate stays closed.")] = False,
     fhir: Annotated[Path | None, typer.Option(help="Write the result as a FHIR Bundle here as well.")] = None,
+    rollouts: Annotated[int, typer.Option(min=1, max=50, help="Opinions asked of each specialist.")] = 3,
+    rollouts_differ_by: Annotated[
+        Literal["order", "sampling"],
+        typer.Option(help="Evidence in another order each, or draws from one prompt in one request."),
+    ] = "order",
+    seed: Annotated[int, typer.Option(help="The same case, model and seed give the same run.")] = 0,
+    escalate: Annotated[bool, typer.Option("--escalate", help="Ask a person where the gate stays closed.")] = False,
+    out: Annotated[Path | None, typer.Option(help="File for the results, JSON lines.", rich_help_panel=MANY)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with --out.", rich_help_panel=MANY)] = False,
+    all_calls: Annotated[
+        int | None, typer.Option(min=1, help="Model calls of all cases together.", rich_help_panel=MANY)
+    ] = None,
+    all_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of all cases together.", rich_help_panel=MANY)
+    ] = None,
+    all_money: Annotated[
+        float | None, typer.Option(min=0, help="Money for all cases together.", rich_help_panel=MANY)
+    ] = None,
+    calls: Annotated[int, typer.Option(min=1, help="Model calls of a case.", rich_help_panel=LIMITS)] = 200,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens of a case.", rich_help_panel=LIMITS)] = None,
+    money: Annotated[float | None, typer.Option(min=0, help="Money for a case.", rich_help_panel=LIMITS)] = None,
+    prices: Annotated[
+        str | None, typer.Option(metavar="IN,OUT", help="Of a million tokens.", rich_help_panel=LIMITS)
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Of one answer.", rich_help_panel=LIMITS)] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=86_400, help="Seconds for one model call.", rich_help_panel=LIMITS)
+    ] = 120.0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Model calls at once.", rich_help_panel=LIMITS)] = 16,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Model calls in a second.", rich_help_panel=LIMITS)
+    ] = None,
+    tools: Annotated[
+        Literal["auto", "native", "json"],
+        typer.Option(help="How tools are chosen; auto finds out what the model takes.", rich_help_panel=ASKING),
+    ] = "auto",
+    logprobs: Annotated[
+        bool, typer.Option("--logprobs", help="Keep log probabilities of the answers.", rich_help_panel=ASKING)
+    ] = False,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache", help="Keep answers in the workspace, and ask nothing twice.", rich_help_panel=ASKING),
+    ] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quantisation: Quantisation = None,
 ) -> None:
     """Consult a case: triage, specialists, verification, attending, decision."""
     path = Path(case)
     many = case != "-" and (_is_folder(path) or path.suffix.lower() == ".jsonl")
+    _check_many(case, many=many, out=out, resume=resume, fhir=fhir)
+    loaded = None if many else _load(case)
+
+    from wardround.graphs.settings import ConsultSettings
+    from wardround.graphs.ward import Ward
+    from wardround.models.budget import Budget
+    from wardround.models.keeping import CallCache
+
+    settings = ConsultSettings(
+        rollouts=rollouts,
+        rollouts_differ_by=rollouts_differ_by,
+        seed=seed,
+        timeout=timeout,
+        escalate=escalate,
+        budget=Budget(calls=calls, tokens=tokens, money=money),
+        max_tokens=max_tokens,
+        tools=tools,
+        logprobs=logprobs,
+    )
+    ward = Ward(
+        model,
+        settings=settings,
+        workspace=workspace,
+        base_url=base_url,
+        concurrency=concurrency,
+        rate=rate,
+        local=local_settings(model, device=device, dtype=dtype, quantisation=quantisation),
+        kept=[CallCache(workspace / "calls.db")] if cache else [],
+        prices=_prices(prices),
+        budget=Budget(calls=all_calls, tokens=all_tokens, money=all_money),
+    )
+    if loaded is None:
+        _many(ward, path, out or path, resume=resume, as_json=as_json)
+    else:
+        _one(ward, loaded, as_json=as_json, fhir=fhir)
+
+
+def _check_many(case: str, *, many: bool, out: Path | None, resume: bool, fhir: Path | None) -> None:
     if many and out is None:
         raise UsageError(f"{case} holds many cases; give --out FILE.jsonl for the results")
     if many and fhir is not None:
@@ -55,20 +135,20 @@ def consult(
         raise UsageError("--out and --resume are for many cases; give a folder or a .jsonl file")
     if fhir is not None:
         check_target(fhir, "--fhir")
-    loaded = None if many else _load(case)
 
-    from wardround.graphs.settings import ConsultSettings
-    from wardround.graphs.ward import Ward
-    from wardround.models.budget import Budget
 
-    settings = ConsultSettings(
-        rollouts=rollouts, seed=seed, timeout=timeout, escalate=escalate, budget=Budget(calls=calls)
-    )
-    ward = Ward(model, settings=settings, workspace=workspace, base_url=base_url, concurrency=concurrency)
-    if loaded is None:
-        _many(ward, path, out or path, resume=resume, as_json=as_json)
-    else:
-        _one(ward, loaded, as_json=as_json, fhir=fhir)
+def _prices(given: str | None) -> Prices | None:
+    from pydantic import ValidationError
+
+    from wardround.models.budget import Prices
+
+    if given is None:
+        return None
+    try:
+        per_input, per_output = (float(part) for part in given.split(","))
+        return Prices(input=per_input, output=per_output)
+    except (ValueError, ValidationError) as error:
+        raise UsageError(f"--prices {given}: give two numbers, such as 0.5,1.5 for a million tokens each") from error
 
 
 def _is_folder(path: Path) -> bool:

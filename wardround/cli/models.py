@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from wardround.cli.asking import MODEL_HELP, BaseUrl, Device, Dtype, Quantisation, local_settings
 from wardround.cli.terminal import print_json
 from wardround.models.catalogue.vocabulary import ImageType, Modality
 
@@ -69,12 +70,16 @@ def show(
 
 @models.command()
 def check(
-    spec: Annotated[str, typer.Argument(help="reference, vllm:NAME, openai:NAME or scripted:FILE.")],
-    base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible server.")] = None,
+    spec: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    base_url: BaseUrl = None,
     timeout: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds for one call.")] = 120.0,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Of the answer to the question.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quantisation: Quantisation = None,
     as_json: Json = False,
 ) -> None:
-    """Ask a model one question and offer it one tool; exit code 1 where it gives no answer of the right shape."""
+    """Ask a model one question and try what it can do; exit code 1 where it gives no answer of the right shape."""
     import asyncio
 
     from rich.console import Console
@@ -82,8 +87,18 @@ def check(
     from wardround.knowledge.clinician import reference_clinician
     from wardround.models.catalogue.check import check as checked
 
+    local = local_settings(spec, device=device, dtype=dtype, quantisation=quantisation)
     with Console(stderr=True).status("asking ..."):
-        result = asyncio.run(checked(spec, clinician=reference_clinician(), base_url=base_url, seconds=timeout))
+        result = asyncio.run(
+            checked(
+                spec,
+                clinician=reference_clinician(),
+                base_url=base_url,
+                seconds=timeout,
+                local=local,
+                max_tokens=max_tokens,
+            )
+        )
     if as_json:
         print_json(result.to_json())
     else:

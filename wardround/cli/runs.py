@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wardround.cli.asking import BaseUrl
 from wardround.cli.consult import WORKSPACE
 from wardround.cli.terminal import check_target, print_json, printable, write_file
 from wardround.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from wardround.trace.store import RunStore
+    from wardround.graphs.consult import Consult
+    from wardround.graphs.ward import Ward
+    from wardround.trace.store import RunRow, RunStore
 
 runs = typer.Typer(help="Runs that are kept in the workspace.", no_args_is_help=True)
 
@@ -121,7 +124,7 @@ def answer(
     information: Annotated[str | None, typer.Option(help="Further findings in words, to be weighed.")] = None,
     note: Annotated[str, typer.Option(help="Why, for the log.")] = "",
     workspace: Folder = Path(".wardround"),
-    base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible server.")] = None,
+    base_url: BaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Answer for a run that waits for a person."""
@@ -129,18 +132,49 @@ def answer(
         raise UsageError("give either --diagnosis or --information")
     if not (diagnosis or information or "").strip():
         raise UsageError(f"{'--information' if diagnosis is None else '--diagnosis'} is empty; say it in words")
+    ward, row = _ward_of(run, workspace, base_url)
+    _show(ward.resume(row.id, diagnosis=diagnosis, information=information, note=note), as_json=as_json)
+
+
+@runs.command()
+def resume(
+    run: Run,
+    workspace: Folder = Path(".wardround"),
+    base_url: BaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that broke off; what was answered already is taken from its log."""
+    ward, row = _ward_of(run, workspace, base_url)
+    _show(ward.resume(row.id), as_json=as_json)
+
+
+def _ward_of(run: str, workspace: Path, base_url: str | None) -> tuple[Ward, RunRow]:
+    """Return a ward with the settings of a run."""
+    from wardround.graphs.settings import ConsultSettings
+    from wardround.graphs.ward import Ward
+    from wardround.models.local.settings import LocalSettings
+    from wardround.trace.events import RunStarted
+
     store = _store(workspace)
     row = store.find(run)
     started = store.events(row.id)[0]
-    from wardround.graphs.settings import ConsultSettings
-    from wardround.graphs.ward import Ward
-    from wardround.trace.events import RunStarted
-
     if not isinstance(started, RunStarted):
         raise UsageError(f"run {row.id} has no beginning in the log; it cannot be resumed")
-    settings = ConsultSettings.model_validate(started.settings)
-    ward = Ward(started.model, settings=settings, workspace=workspace, base_url=base_url)
-    result = ward.resume(row.id, diagnosis=diagnosis, information=information, note=note)
+    settings = dict(started.settings)
+    if settings.get("agent") == "ehr":
+        raise UsageError(f"run {row.id} is a record agent's; go on with it from Python, by EhrAgent.resume")
+    local = settings.pop("local", None)
+    ward = Ward(
+        started.model,
+        settings=ConsultSettings.model_validate(settings),
+        workspace=workspace,
+        base_url=base_url,
+        local=LocalSettings.model_validate(local) if local is not None else None,
+    )
+    return ward, row
+
+
+def _show(result: Consult, *, as_json: bool) -> None:
     if as_json:
         print_json(result.to_json())
         return

@@ -8,12 +8,15 @@ WardroundError
 ├─ CatalogueError            the files of the model catalogue are; likewise
 ├─ ModelError                a chat model did not do its part
 │  ├─ ModelUnavailable       it could not be reached
+│  │  └─ ModelBusy           it has too much to do
+│  ├─ NotRecorded            a recording was asked what it does not hold
 │  ├─ ContextExceeded        it was sent more than it can read
 │  └─ UnscriptedCall         a scripted model was asked what its script does not hold
 ├─ ToolError                 a tool did not do its part; told to the model
 │  ├─ ToolRetry              the arguments were wrong and can be mended
 │  └─ ToolRefused            not allowed, do not repeat
-├─ BudgetExceeded            a case used up its calls, tokens or seconds
+├─ BudgetExceeded            a case used up its calls, tokens, seconds or money
+│  └─ BatchBudgetExceeded    the cases of one run did together
 └─ StoreError                the workspace cannot be read or written
 """
 
@@ -90,6 +93,19 @@ class ModelUnavailable(ModelError):
     """A chat model that was asked for could not be reached; nothing else is put in its place."""
 
 
+class ModelBusy(ModelUnavailable):
+    """A server is there, but has too much to do."""
+
+    def __init__(self, model: str, what: str, wait: float | None = None) -> None:
+        super().__init__(model, what)
+        self.wait = wait
+        """Seconds that the server asks to wait, where it says so."""
+
+
+class NotRecorded(ModelError):
+    """A recording was asked what it does not hold; no model is asked in its place."""
+
+
 class ContextExceeded(ModelError):
     """A model was sent more than it can read."""
 
@@ -120,6 +136,10 @@ class BudgetExceeded(WardroundError):
     def __init__(self, resource: str, limit: float, used: float) -> None:
         self.resource, self.limit, self.used = resource, limit, used
         super().__init__(f"budget of {limit:g} {resource} is used up ({used:g}); raise it or ask for less")
+
+
+class BatchBudgetExceeded(BudgetExceeded):
+    """The cases of one run together used up what they were given."""
 
 
 class StoreError(WardroundError):

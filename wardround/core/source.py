@@ -15,6 +15,7 @@ class SourceKind(StrEnum):
 
     LAB = "lab"
     IMAGING_REPORT = "imaging_report"
+    IMAGE = "image"
     CLINICIAN_NOTE = "clinician_note"
     STRUCTURED_RECORD = "structured_record"
     PATIENT = "patient"
@@ -32,6 +33,7 @@ LITERATURE = frozenset((SourceKind.GUIDELINE, SourceKind.SYSTEMATIC_REVIEW, Sour
 RELIABILITY: dict[SourceKind, float] = {
     SourceKind.LAB: 0.98,
     SourceKind.IMAGING_REPORT: 0.9,
+    SourceKind.IMAGE: 0.9,
     SourceKind.CLINICIAN_NOTE: 0.9,
     SourceKind.STRUCTURED_RECORD: 0.95,
     SourceKind.PATIENT: 0.6,

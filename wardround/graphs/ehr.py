@@ -20,17 +20,18 @@ from wardround.core.ports import Clock
 from wardround.graphs.ehr_keeping import Keeping, Work
 from wardround.knowledge.clinician import reference_clinician
 from wardround.models.budget import Budget, Meter
+from wardround.models.calling import Caller
 from wardround.models.handle import ModelHandle
+from wardround.models.requests import Options
 from wardround.models.resolve import resolve
+from wardround.models.slots import Slots
 from wardround.tools.fhir.session import RecordSession
 from wardround.trace.events import Event, Outcome, Resumed, RunEnded, RunStarted, SpanKind, Suspended
 from wardround.trace.recorder import Recorder, Sink, SystemClock
 from wardround.trace.views import usage
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel, LanguageModelInput
-    from langchain_core.messages import AIMessage
-    from langchain_core.runnables import Runnable
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.tools import BaseTool
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -98,7 +99,7 @@ class EhrAgent:
         """
         if max_rounds < 1:
             raise UsageError(f"{max_rounds} rounds leave the model no turn; give max_rounds of at least 1")
-        self.model = _handle(model, base_url, timeout)
+        self.model = resolve(model, clinician=reference_clinician(), base_url=base_url, timeout=timeout)
         self.protocol: Protocol = protocol or NativeProtocol()
         self.max_rounds = max_rounds
         self.budget = budget or Budget()
@@ -137,7 +138,7 @@ class EhrAgent:
         settings = self._settings(work)
         run = content_id("run", self.model.spec, settings)
         tools = self._tools(session) if self.protocol.takes_tools else ()
-        bound = self.protocol.bind(self.model, tools)
+        options = self.protocol.options(self.model, tools)
         async with self._keeping.opened(run, session) as (store, saver):
             from wardround.graphs.ehr_flow import beginning  # LangGraph takes long to import
 
@@ -150,7 +151,7 @@ class EhrAgent:
             if saver is not None:
                 await saver.adelete_thread(run)
             entry = beginning(self.protocol.opening(task, tools, work.api_base))
-            return await self._go(work, recorder, saver, entry, self._context(work, recorder, tools, bound))
+            return await self._go(work, recorder, saver, entry, self._context(work, recorder, tools, options))
 
     async def resume(
         self,
@@ -179,7 +180,7 @@ class EhrAgent:
         if waiting.started.settings != self._settings(work) or waiting.started.model != self.model.spec:
             raise UsageError(f"run {run} was begun with another agent or session; resume it with the same settings")
         tools = self._tools(work.session) if self.protocol.takes_tools else ()
-        bound = self.protocol.bind(self.model, tools)
+        options = self.protocol.options(self.model, tools)
         async with self._keeping.opened(run, work.session) as (store, saver):
             from langgraph.types import Command
 
@@ -188,7 +189,7 @@ class EhrAgent:
             recorder.record(Resumed, answer={"approved": approve, "note": note})
             self._keeping.claim(store, writer, run)
             entry: Any = Command(resume={"approved": approve})
-            return await self._go(work, recorder, saver, entry, self._context(work, recorder, tools, bound))
+            return await self._go(work, recorder, saver, entry, self._context(work, recorder, tools, options))
 
     def _record_tools(self, session: RecordSession) -> Sequence[BaseTool]:
         from wardround.tools.fhir.toolbox import record_tools
@@ -221,7 +222,7 @@ class EhrAgent:
         work: Work,
         recorder: Recorder,
         tools: Sequence[BaseTool],
-        bound: Runnable[LanguageModelInput, AIMessage],
+        options: Options,
     ) -> EhrContext:
         from wardround.graphs.ehr_flow import EhrContext
 
@@ -229,12 +230,9 @@ class EhrAgent:
         spent = usage(recorder.events)  # before a resume, if there was one
         meter.calls, meter.tokens = spent.calls, spent.tokens
         conversation = Conversation(
-            model=self.model,
-            bound=bound,
+            caller=Caller(self.model, recorder, meter, Slots(1), self.timeout),
+            options=options,
             protocol=self.protocol.name,
-            recorder=recorder,
-            meter=meter,
-            timeout=self.timeout,
             rollout=work.rollout,
             temperature=self.temperature,
             seed=self.seed,
@@ -270,12 +268,6 @@ class EhrAgent:
         if saver is not None:
             await saver.adelete_thread(recorder.run)
         return episode
-
-
-def _handle(model: str | BaseChatModel | ModelHandle, base_url: str | None, timeout: float) -> ModelHandle:
-    if isinstance(model, ModelHandle):
-        return model
-    return resolve(model, clinician=reference_clinician(), base_url=base_url, timeout=timeout)
 
 
 def _episode(state: dict[str, Any]) -> Episode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardround.core.errors import StoreError, UsageError
+from wardround.graphs.checkpoints import checkpoints
 from wardround.tools.fhir.session import RecordSession, WritePolicy
 from wardround.trace.events import Event, RunStarted, Suspended
 from wardround.trace.recorder import Sink
@@ -110,7 +110,9 @@ class Keeping:
                 elif store is None:
                     yield None, self._in_memory()
                 else:
-                    async with _checkpoints(store) as saver:
+                    from wardround.graphs.ehr_flow import serializer
+
+                    async with checkpoints(store.checkpoints, serializer()) as saver:
                         yield store, saver
         finally:
             self._busy -= taken
@@ -157,19 +159,3 @@ def _store(workspace: Path) -> Iterator[RunStore]:
         yield store
     finally:
         store.close()
-
-
-@asynccontextmanager
-async def _checkpoints(store: RunStore) -> AsyncIterator[BaseCheckpointSaver[Any]]:
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
-    from wardround.graphs.ehr_flow import serializer
-
-    async with AsyncSqliteSaver.from_conn_string(str(store.checkpoints)) as saver:
-        saver.serde = serializer()
-        try:
-            await saver.setup()
-        except sqlite3.DatabaseError as error:
-            what = f"{store.checkpoints} cannot be used ({error})"
-            raise StoreError(f"{what}; move it away, or give another workspace") from error
-        yield saver

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from wardround.core.source import Source, SourceKind
 from wardround.knowledge.clinician import KnowledgeClinician, with_implied
 from wardround.knowledge.demographics import demographics
 from wardround.knowledge.text import sentences
+from wardround.models.images import Picture
 from wardround.tools.fhir.record import INITIAL, Chart, read_record
 
 CURRENT = timedelta(days=30)
@@ -36,8 +38,8 @@ class Intake:
     """What could not be taken in, in words."""
 
 
-def take_in(case: Case, clinician: KnowledgeClinician, chart: Chart) -> Intake:
-    """Read a case's text, coded findings and record.
+def take_in(case: Case, clinician: KnowledgeClinician, chart: Chart, pictures: Sequence[Picture] = ()) -> Intake:
+    """Read a case's text, coded findings and record; images become evidence that can be cited.
 
     Raises:
         CaseError: A coded finding or its unit is not known.
@@ -58,6 +60,7 @@ def take_in(case: Case, clinician: KnowledgeClinician, chart: Chart) -> Intake:
         source, said = _coded(case, n, finding, clinician)
         sources.append(source)
         findings += said
+    sources += [_picture_source(case, n, picture) for n, picture in enumerate(pictures, start=1)]
     shown = chart.sources[:INITIAL]
     sources += shown
     findings += record_findings(case, clinician, shown, chart)
@@ -66,7 +69,7 @@ def take_in(case: Case, clinician: KnowledgeClinician, chart: Chart) -> Intake:
         sources=tuple(sources),
         findings=tuple(findings),
         read=understood / asked if asked else 1.0,
-        problems=(*chart.problems, *_not_looked_at(case, chart)),
+        problems=(*chart.problems, *_not_looked_at(case, chart, pictures)),
     )
 
 
@@ -172,10 +175,24 @@ def _coded(case: Case, n: int, finding: Finding, clinician: KnowledgeClinician) 
     return source, with_implied(kb, readings)
 
 
-def _not_looked_at(case: Case, chart: Chart) -> list[str]:
+def _picture_source(case: Case, n: int, picture: Picture) -> Source:
+    """What a model is shown is the image itself; the words say which it is."""
+    ref = case.images[n - 1]
+    what = ", ".join(part for part in (ref.modality, ref.body_part) if part)
+    size = f"{picture.width} x {picture.height} pixels"
+    return Source(
+        kind=SourceKind.IMAGE,
+        text=f"image {n} of {len(case.images)}, attached{f': {what}' if what else ''} ({size})",
+        document=f"image:{picture.sha256}",
+        title=f"image {n}",
+        time=case.time,
+    )
+
+
+def _not_looked_at(case: Case, chart: Chart, pictures: Sequence[Picture]) -> list[str]:
     problems = []
-    if case.images:
-        problems.append(f"{len(case.images)} image(s) not looked at: no agent here reads images")
+    if case.images and not pictures:
+        problems.append(f"{len(case.images)} image(s) not looked at: the model takes no images")
     unread = len(chart.sources) - INITIAL
     if unread > 0:
         problems.append(f"{unread} older entries of the record left to the record search")

@@ -19,7 +19,6 @@ from wardround.graphs.state import (
     Context,
     State,
     Update,
-    briefing_of,
     case_of,
     evidence_items,
     opinions_of,
@@ -48,7 +47,7 @@ async def intake(state: State, runtime: Runtime[Context]) -> Update:
     """Read the case: text, coded findings, record."""
     context = runtime.context
     with context.recorder.span("intake", SpanKind.NODE):
-        taken = take_in(context.case, context.clinician, context.chart)
+        taken = take_in(context.case, context.clinician, context.chart, context.pictures)
         chart = context.chart
         if chart.used or chart.skipped or taken.problems:
             context.recorder.record(
@@ -63,7 +62,7 @@ async def triage(state: State, runtime: Runtime[Context]) -> Update:
     """Ask how urgent it is and who has to look."""
     context = runtime.context
     with context.recorder.span("triage", SpanKind.NODE):
-        briefing = briefing_of(state)
+        briefing = context.briefing(case_of(state), state["items"])
         given = None
         if not context.spent:
             given = await roles.triage(context.asker, briefing, context.roster)
@@ -87,7 +86,7 @@ async def plan(state: State, runtime: Runtime[Context]) -> Update:
         guideline = context.tools["guideline"]
         patient = patient_of(case_of(state), graph)
         passages = [source for condition in leading for source in guideline.use(condition, patient).sources]
-        answered = await roles.plan(context.asker, briefing_of(state), passages)
+        answered = await roles.plan(context.asker, context.briefing(case_of(state), state["items"]), passages)
         indicators = answered.value.indicators if answered.value is not None else []
         context.recorder.record(PlanMade, indicators=tuple(i.model_dump() for i in indicators))
         return {"indicators": [i.indicator for i in indicators]}
@@ -172,7 +171,11 @@ async def attending(state: State, runtime: Runtime[Context]) -> Update:
         if not context.spent:
             supported = list(graph.claims.values())
             answered = await roles.attend(
-                context.asker, briefing_of(state), supported, graph.verdicts, graph.differential
+                context.asker,
+                context.briefing(case_of(state), state["items"]),
+                supported,
+                graph.verdicts,
+                graph.differential,
             )
             answer = answered.value
         argument = [claim_of(roles.ATTENDING, c, graph.sources) for c in answer.argument] if answer is not None else []

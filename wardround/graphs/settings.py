@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from wardround.core.frozen import Frozen
@@ -34,6 +36,12 @@ class ConsultSettings(Frozen):
     """Opinions asked of each specialist."""
     temperature: float = Field(default=0.7, ge=0.0, le=2.0)
     """Of the rollouts, for models that sample; all other questions are asked at 0."""
+    rollouts_differ_by: Literal["order", "sampling"] = "order"
+    """`order`: each sees the evidence in another order, in a request of its own. `sampling`: all are drawn from
+    the same prompt, in one request where the model takes that, so that it is read once."""
+    tools: Literal["auto", "native", "json"] = "auto"
+    """How specialists choose tools: as calls that the model makes natively, or as JSON answers; `auto` finds out
+    what the model takes."""
     tool_steps: int = Field(default=3, ge=0, le=20)
     """Tools that a specialist may use before giving an opinion."""
     rounds: int = Field(default=1, ge=0, le=10)
@@ -49,3 +57,9 @@ class ConsultSettings(Frozen):
     seed: int = 0
     timeout: float = Field(default=120.0, gt=0.0)
     """Seconds for one model call."""
+    max_tokens: int | None = Field(default=None, gt=0)
+    """Of one answer, for models that take a limit; the model's own unless given."""
+    logprobs: bool = False
+    """Whether log probabilities of the answers are kept, of models that give them."""
+    image_side: int = Field(default=1024, ge=64, le=8192)
+    """Pixels of the longer side to which images are scaled down."""

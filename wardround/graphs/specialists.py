@@ -8,7 +8,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from wardround.agents import roles
-from wardround.core.answers import StatedClaim
+from wardround.core.answers import SpecialistAnswer, StatedClaim
 from wardround.core.case import Case
 from wardround.core.claim import Claim, ClaimKind
 from wardround.core.errors import ToolError
@@ -25,10 +25,10 @@ from wardround.graphs.state import (
     case_of,
     evidence_items,
     patient_of,
-    sources_of,
     unique,
 )
 from wardround.knowledge.clinician import with_implied
+from wardround.models.asking import Answered
 from wardround.tools.tool import ToolResult
 from wardround.trace.events import OpinionGiven, SpanKind, ToolCalled, ToolReturned
 
@@ -43,17 +43,7 @@ async def specialist(assignment: Assignment, runtime: Runtime[Context]) -> Updat
         items += await _use_tools(context, case, items, assignment["specialty"])
         opinions: list[dict[str, Any]] = []
         claims: list[Item] = []
-        for rollout in range(context.settings.rollouts):
-            if context.spent:
-                break
-            answered = await roles.opinion(
-                context.asker,
-                roles.Briefing(case, sources_of(items)),
-                specialty,
-                assignment["indicators"],
-                rollout=rollout + assignment["round"] * context.settings.rollouts,
-                temperature=context.settings.temperature if rollout else 0.0,
-            )
+        for rollout, answered in enumerate(await _opinions(context, case, items, assignment)):
             answer = answered.value.model_dump(mode="json") if answered.value is not None else None
             row = {"agent": specialty.id, "rollout": rollout, "answer": answer}
             context.recorder.record(OpinionGiven, agent=specialty.id, rollout=rollout, opinion=answer)
@@ -65,6 +55,24 @@ async def specialist(assignment: Assignment, runtime: Runtime[Context]) -> Updat
         return {"opinions": opinions, "items": [*new, *context.add(unique(claims))]}
 
 
+async def _opinions(
+    context: Context, case: Case, items: list[Item], assignment: Assignment
+) -> list[Answered[SpecialistAnswer]]:
+    """Ask for the opinions of one round, all at once."""
+    if context.spent:
+        return []
+    first = assignment["round"] * context.settings.rollouts
+    return await roles.opinions(
+        context.asker,
+        context.briefing(case, items),
+        context.roster.find(assignment["specialty"]),
+        assignment["indicators"],
+        rollouts=range(first, first + context.settings.rollouts),
+        temperature=context.settings.temperature,
+        reorder=context.settings.rollouts_differ_by == "order",
+    )
+
+
 async def _use_tools(context: Context, case: Case, items: list[Item], specialty_id: str) -> list[Item]:
     specialty = context.roster.find(specialty_id)
     offered = {n: t.purpose for n, t in context.tools.items() if n in specialty.tools}
@@ -73,7 +81,7 @@ async def _use_tools(context: Context, case: Case, items: list[Item], specialty_
     for _ in range(context.settings.tool_steps if offered else 0):
         if context.spent:
             break
-        briefing = roles.Briefing(case, sources_of([*items, *added]))
+        briefing = context.briefing(case, [*items, *added])
         chosen = await roles.choose_tool(context.asker, briefing, specialty, offered, used, rollout=len(used))
         if chosen.value is None or chosen.value.tool is None:
             break

@@ -23,6 +23,7 @@ from wardround.graphs.settings import ConsultSettings
 from wardround.graphs.uncertainty import Opinion
 from wardround.knowledge.clinician import KnowledgeClinician
 from wardround.models.asking import Asker
+from wardround.models.images import Picture
 from wardround.tools.fhir.record import Chart, RecordSearch
 from wardround.tools.hallucination.detector import RuleDetector
 from wardround.tools.measure.calculator import ClinicalScores
@@ -106,6 +107,8 @@ class Context:
     settings: ConsultSettings
     recorder: Recorder
     asker: Asker
+    pictures: tuple[Picture, ...] = ()
+    """Images of the case, read; none where the model does not look at images."""
 
     @cached_property
     def chart(self) -> Chart:
@@ -124,11 +127,15 @@ class Context:
     @property
     def spent(self) -> bool:
         """Whether the case's budget has run out."""
-        return self.asker.meter.exhausted
+        return self.asker.caller.meter.exhausted
 
     def detector(self, case: Case) -> RuleDetector:
         """The hallucination detector for this patient."""
         return RuleDetector(self.clinician, age=case.age, sex=case.sex.value if case.sex else None)
+
+    def briefing(self, case: Case, items: Iterable[Item]) -> Briefing:
+        """Return what an agent is shown of a case and its evidence."""
+        return Briefing(case, sources_of(items), [picture.reference() for picture in self.pictures])
 
     def add(self, items: Iterable[Item]) -> list[Item]:
         """Record items and return them for the state."""
@@ -188,11 +195,6 @@ def evidence_items(sources: Iterable[Source], findings: Iterable[Finding]) -> li
 def sources_of(items: Iterable[Item]) -> list[Source]:
     """Return the sources among items, each once."""
     return list(EvidenceGraph(items).sources.values())
-
-
-def briefing_of(state: State) -> Briefing:
-    """Return what an agent is shown of a state."""
-    return Briefing(case_of(state), sources_of(state["items"]))
 
 
 def unique(items: Iterable[Item]) -> list[Item]:

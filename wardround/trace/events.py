@@ -140,6 +140,55 @@ class EvidenceAdded(_Event):
     item: Item
 
 
+class Origin(StrEnum):
+    """Where an answer came from."""
+
+    LIVE = "live"
+    """From the model, now."""
+    LOG = "log"
+    """From the log of the same run, before it was resumed."""
+    REPLAY = "replay"
+    """From the log of another run."""
+    CACHE = "cache"
+    CASSETTE = "cassette"
+
+
+class ModelReached(_Event):
+    """It was found out what a model is and can do."""
+
+    event: Literal["model_reached"] = "model_reached"
+    model: str
+    constrained: bool
+    sampled: bool
+    several: bool
+    choosing: bool
+    bounded: bool
+    served: tuple[str, ...] | None = None
+    """What its server says it serves; nothing where it does not say, or there is none."""
+    context: int | None = None
+    """Tokens that it reads and writes at most, where the server says so."""
+    tools: bool | None = None
+    """Whether it calls tools natively; nothing where that was not asked."""
+    images: bool | None = None
+    """Whether it looks at images; nothing where that was not asked."""
+
+
+class ImageRead(_Event):
+    """An image of the case was read and brought into the form that is sent."""
+
+    event: Literal["image_read"] = "image_read"
+    uri: str
+    sha256: str
+    """Of the bytes that are sent."""
+    original: str
+    """SHA-256 of the file as it was."""
+    width: int
+    height: int
+    changes: tuple[str, ...]
+    """What was done to it, in words."""
+    problems: tuple[str, ...]
+
+
 class ModelAsked(_Event):
     """A model was sent messages."""
 
@@ -152,6 +201,10 @@ class ModelAsked(_Event):
     rollout: int
     attempt: int
     messages: tuple[dict[str, Any], ...]
+    request: str | None = None
+    """Key of the request; rollouts that were asked for in one have the same."""
+    options: dict[str, Any] | None = None
+    """What shapes the answer; schemas and tools by the name of their content."""
 
 
 class ModelAnswered(_Event):
@@ -165,6 +218,15 @@ class ModelAnswered(_Event):
     input_tokens: int | None = None
     output_tokens: int | None = None
     seconds: float
+    origin: Origin = Origin.LIVE
+    finish: str | None = None
+    """Why the answer ended, as the server says it."""
+    refusal: str | None = None
+    """What the server declares to be a refusal."""
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    invalid_tool_calls: tuple[dict[str, Any], ...] = ()
+    logprobs: tuple[tuple[str, float], ...] | None = None
+    """Each token of the answer with its natural log probability, where asked for."""
 
 
 class AnswerRefused(_Event):
@@ -279,6 +341,8 @@ Event = Annotated[
     | SpanEnded
     | RecordRead
     | EvidenceAdded
+    | ModelReached
+    | ImageRead
     | ModelAsked
     | ModelAnswered
     | AnswerRefused

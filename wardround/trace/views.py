@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -13,12 +14,24 @@ from wardround.trace.events import (
     EvidenceAdded,
     ModelAnswered,
     ModelAsked,
+    Origin,
     RunEnded,
     RunStarted,
     SpanEnded,
     SpanStarted,
     ToolCalled,
 )
+
+
+@dataclass(frozen=True)
+class AgentUsage:
+    """What one agent's calls cost; what was answered from a log is not counted."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    seconds: float
+    """Summed over its calls, which may have been under way at the same time."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,8 @@ class Usage:
     seconds: float
     """From the first event to the last."""
     tools: int
+    agents: dict[str, AgentUsage]
+    """By agent."""
 
 
 def evidence_graph(events: Iterable[Event]) -> EvidenceGraph:
@@ -39,14 +54,37 @@ def evidence_graph(events: Iterable[Event]) -> EvidenceGraph:
 
 
 def usage(events: Iterable[Event]) -> Usage:
-    """Count calls, tokens and time; a call repeated after a resume counts each time it was made."""
+    """Count calls, tokens and time, in all and by agent.
+
+    A call repeated after a resume counts each time it was made; what was answered from the log of the same run
+    was not made again and does not count. What a replay, a cache or a cassette answered counts as it did when
+    it was made.
+    """
     log = list(_once(events))
-    answered = [event for event in log if isinstance(event, ModelAnswered)]
+    asked = {event.call: event.agent for event in log if isinstance(event, ModelAsked)}
+    calls = Counter(event.agent for event in log if isinstance(event, ModelAsked))
+    counted: dict[str, list[ModelAnswered]] = {agent: [] for agent in calls}
+    for event in log:
+        if isinstance(event, ModelAnswered) and event.origin is not Origin.LOG:
+            counted.setdefault(asked.get(event.call, ""), []).append(event)
+    reused = Counter(
+        asked.get(event.call, "") for event in log if isinstance(event, ModelAnswered) and event.origin is Origin.LOG
+    )
+    agents = {
+        agent: AgentUsage(
+            calls=calls[agent] - reused[agent],
+            input_tokens=sum(answer.input_tokens or 0 for answer in answers),
+            output_tokens=sum(answer.output_tokens or 0 for answer in answers),
+            seconds=round(sum(answer.seconds for answer in answers), 3),
+        )
+        for agent, answers in counted.items()
+    }
     return Usage(
-        calls=sum(isinstance(event, ModelAsked) for event in log),
-        tokens=sum((a.input_tokens or 0) + (a.output_tokens or 0) for a in answered),
+        calls=sum(agent.calls for agent in agents.values()),
+        tokens=sum(agent.input_tokens + agent.output_tokens for agent in agents.values()),
         seconds=round((log[-1].time - log[0].time).total_seconds(), 3) if log else 0.0,
         tools=sum(isinstance(event, ToolCalled) for event in log),
+        agents=agents,
     )
 
 

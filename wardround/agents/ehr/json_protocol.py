@@ -18,15 +18,13 @@ from wardround.agents.ehr.protocol import (
     Outcome,
     ToolCall,
     ToolCalls,
-    unsendable,
 )
 from wardround.models.handle import ModelHandle
 from wardround.models.parsing import Unreadable, parse_answer
+from wardround.models.sendable import unsendable
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import LanguageModelInput
     from langchain_core.messages import AIMessage, BaseMessage
-    from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
 _FORM = """\
@@ -65,11 +63,9 @@ class JsonProtocol:
     repairs = 1
     takes_tools = True
 
-    def bind(self, model: ModelHandle, tools: Sequence[BaseTool]) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return the model, held to the form of a turn where it decodes under a schema."""
-        if not model.constrained:
-            return model.chat
-        return model.chat.bind(response_format=response_format(tools))
+    def options(self, model: ModelHandle, tools: Sequence[BaseTool]) -> dict[str, Any]:
+        """Hold the model to the form of a turn where it decodes under a schema."""
+        return {"response_format": response_format(tools)} if model.constrained else {}
 
     def opening(self, task: str, tools: Sequence[BaseTool], api_base: str) -> list[BaseMessage]:
         """Return the rules, the form of a turn and the tools; then the task."""

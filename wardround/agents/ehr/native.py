@@ -21,9 +21,7 @@ from wardround.core.errors import UsageError
 from wardround.models.handle import ModelHandle
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import LanguageModelInput
     from langchain_core.messages import AIMessage, BaseMessage
-    from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
 MOST_CALLS = 32
@@ -53,16 +51,20 @@ class NativeProtocol:
     repairs = 1
     takes_tools = True
 
-    def bind(self, model: ModelHandle, tools: Sequence[BaseTool]) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return the model with the tools and `finish`.
+    def options(self, model: ModelHandle, tools: Sequence[BaseTool]) -> dict[str, Any]:
+        """Offer the tools and `finish`.
 
         Raises:
             UsageError: The model takes no tools.
         """
+        from langchain_core.utils.function_calling import convert_to_openai_tool
+
+        offered = [*(convert_to_openai_tool(tool) for tool in tools), _FINISH_TOOL]
         try:
-            return model.chat.bind_tools([*tools, _FINISH_TOOL])
+            model.chat.bind_tools(offered)
         except NotImplementedError as error:
             raise UsageError(f"model {model.spec} takes no tool calls; use the json protocol") from error
+        return {"tools": offered}
 
     def opening(self, task: str, tools: Sequence[BaseTool], api_base: str) -> list[BaseMessage]:
         """Return the rules and the task; the tools travel beside the messages."""

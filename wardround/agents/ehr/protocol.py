@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +10,11 @@ from typing import TYPE_CHECKING, Any
 from wardround.models.handle import ModelHandle
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import LanguageModelInput
     from langchain_core.messages import AIMessage, BaseMessage
-    from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
 FINISH = "finish"
 """Name by which a tool-calling model ends its task."""
-
-MAX_DEPTH = 100
-"""How deep JSON that a model wrote may be nested; an R4 resource stays under 20."""
-MAX_INTEGER = 2**63 - 1
-"""What the checkpoints hold; R4 integers have 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +107,8 @@ class Protocol(typing.Protocol):
         """Whether the model works by the tools of a session; otherwise it is given none."""
         ...
 
-    def bind(self, model: ModelHandle, tools: Sequence[BaseTool]) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return the model as the protocol asks it: with tools, with a schema, or as it is.
+    def options(self, model: ModelHandle, tools: Sequence[BaseTool]) -> dict[str, Any]:
+        """Return the options with which the protocol asks a model: with tools, with a schema, or with none.
 
         Raises:
             UsageError: The model cannot be asked so.
@@ -156,34 +148,3 @@ def steps(action: Action) -> tuple[Step, ...]:
             return (action,)
         case _:
             return ()
-
-
-def unsendable(value: object) -> str | None:
-    """Return why JSON that a model wrote cannot be sent on, or nothing where it can.
-
-    Python reads half surrogate pairs and numbers that other JSON readers do not take; both would fail on the way.
-    """
-    layer = [value]
-    for _ in range(MAX_DEPTH):
-        if any(isinstance(v, str) and not _is_text(v) for v in layer):
-            return "it holds half a surrogate pair, which is no character"
-        if any(not _is_number(v) for v in layer if isinstance(v, float | int)):
-            return "it holds a number that is too large, or none"
-        layer = [inner for v in layer for inner in _inside(v)]
-        if not layer:
-            return None
-    return f"it is nested deeper than {MAX_DEPTH} levels"
-
-
-def _inside(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return [*value.keys(), *value.values()]
-    return list(value) if isinstance(value, list) else []
-
-
-def _is_number(value: float) -> bool:
-    return math.isfinite(value) if isinstance(value, float) else abs(value) <= MAX_INTEGER
-
-
-def _is_text(text: str) -> bool:
-    return not any("\ud800" <= c <= "\udfff" for c in text)

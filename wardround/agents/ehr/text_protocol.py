@@ -18,14 +18,12 @@ from wardround.agents.ehr.protocol import (
     HttpPost,
     Invalid,
     Outcome,
-    unsendable,
 )
 from wardround.models.handle import ModelHandle
+from wardround.models.sendable import unsendable
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import LanguageModelInput
     from langchain_core.messages import AIMessage, BaseMessage
-    from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
 ACCEPTED = "POST request accepted"
@@ -72,9 +70,9 @@ class TextProtocol:
     repairs = 0
     takes_tools = False
 
-    def bind(self, model: ModelHandle, tools: Sequence[BaseTool]) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return the model as it is."""
-        return model.chat
+    def options(self, model: ModelHandle, tools: Sequence[BaseTool]) -> dict[str, Any]:
+        """Ask for text."""
+        return {}
 
     def opening(self, task: str, tools: Sequence[BaseTool], api_base: str) -> list[BaseMessage]:
         """Return one message with the forms of a turn, the base URL, the functions and the task."""

@@ -102,7 +102,7 @@ class RecordReader:
         who = self.session.whose(patient)
         if who is None:
             raise UsageError("a question needs a patient; hold the session to one, or give patient='Patient/1'")
-        with self.asker.recorder.span(AGENT, SpanKind.AGENT):
+        with self.asker.caller.recorder.span(AGENT, SpanKind.AGENT):
             analytes = Analytes(self.knowledge)
             served = served_parameters(await self.session.read("metadata"))
             known = await inventory(self.session, who)
@@ -141,7 +141,7 @@ class RecordReader:
         told = search.type + "?" + "&".join(f"{name}={value}" for name, value in params)
         if told in evidence.searches:
             return None
-        recorder = self.asker.recorder
+        recorder = self.asker.caller.recorder
         call = content_id("tool", AGENT, told, len(recorder.events))
         recorder.record(ToolCalled, call=call, agent=AGENT, tool="search_record", arguments={"search": told})
         try:

@@ -1,0 +1,251 @@
+"""Where answers of models are kept, and taken from in place of asking again."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import ValidationError
+
+from wardround.core.errors import NotRecorded, StoreError, UsageError
+from wardround.models.requests import Reply, Request
+from wardround.trace.events import Event, ModelAnswered, ModelAsked, Origin
+
+Replies = tuple[Reply, ...]
+MASK = "***"
+
+
+class Calls(Protocol):
+    """Answers by the key of what was sent."""
+
+    @property
+    def origin(self) -> Origin:
+        """What an answer from here is called in a log."""
+        ...
+
+    def find(self, request: Request, /) -> Replies | None:
+        """Return the answers to a request, one for each of its rollouts; nothing where it was not kept.
+
+        Raises:
+            NotRecorded: It must not be asked anew.
+        """
+        ...
+
+    def keep(self, request: Request, replies: Replies, /) -> None:
+        """Keep what a model answered just now."""
+        ...
+
+
+class LoggedCalls:
+    """The answers in the log of a run."""
+
+    def __init__(self, events: Iterable[Event], *, run: str, origin: Origin) -> None:
+        """Read a log.
+
+        Args:
+            events: The log.
+            run: Its name, for errors.
+            origin: `replay` answers from here alone; `log` leaves the rest to the model.
+        """
+        self.origin = origin
+        self._run = run
+        answers = {}
+        asked: dict[str, dict[int, str]] = {}
+        self._questions: list[ModelAsked] = []
+        for event in events:
+            if isinstance(event, ModelAnswered):
+                answers[event.call] = _reply(event)
+            elif isinstance(event, ModelAsked) and event.request is not None:
+                asked.setdefault(event.request, {})[event.rollout] = event.call
+                self._questions.append(event)
+        self._replies = {
+            key: tuple(answers[call] for _, call in sorted(calls.items()))
+            for key, calls in asked.items()
+            if all(call in answers for call in calls.values())
+        }
+
+    def find(self, request: Request, /) -> Replies | None:
+        """Return the recorded answers.
+
+        Raises:
+            NotRecorded: There are none and the log is replayed; says how the nearest question differs.
+        """
+        found = self._replies.get(request.key)
+        if found is None and self.origin is Origin.REPLAY:
+            raise NotRecorded(f"replay:{self._run}", self._missing(request))
+        return found
+
+    def keep(self, request: Request, replies: Replies, /) -> None:
+        """Do nothing: the log is written by the recorder."""
+
+    def _missing(self, request: Request) -> str:
+        what = f"the run holds no answer to request {request.key}"
+        if not self._questions:
+            return f"{what}, nor to any other; its model calls were recorded by a version without keys"
+        same = [q for q in self._questions if q.messages == request.messages]
+        if same:
+            differing = sorted(_differing(same[0].options or {}, request.options)) or ["rollouts"]
+            return f"{what}: the same was asked with other {', '.join(differing)}; use the settings of the run"
+        return f"{what}: nothing with these words was asked in it; use its case, settings and version"
+
+
+def _reply(event: ModelAnswered) -> Reply:
+    return Reply(
+        text=event.text,
+        tool_calls=event.tool_calls,
+        invalid_tool_calls=event.invalid_tool_calls,
+        finish=event.finish,
+        refusal=event.refusal,
+        served_by=event.served_by,
+        input_tokens=event.input_tokens,
+        output_tokens=event.output_tokens,
+        logprobs=event.logprobs,
+    )
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+
+
+class CallCache:
+    """Answers in an SQLite file, for as long as the user keeps it."""
+
+    origin = Origin.CACHE
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, making it if there is none.
+
+        Raises:
+            StoreError: It cannot be made or is something else.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._connection = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, model TEXT NOT NULL, replies TEXT NOT NULL)"
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{path} cannot be used as a cache ({error}); give another file") from error
+
+    def find(self, request: Request, /) -> Replies | None:
+        """Return what was answered before, or nothing."""
+        with self._lock, closing(self._executed("SELECT replies FROM calls WHERE key = ?", request.key)) as rows:
+            row = rows.fetchone()
+        if row is None:
+            return None
+        return tuple(Reply.model_validate(reply) for reply in json.loads(row[0]))
+
+    def keep(self, request: Request, replies: Replies, /) -> None:
+        """Keep the answers, unless there are some already."""
+        body = json.dumps([reply.model_dump(mode="json") for reply in replies])
+        with self._lock:
+            self._executed("INSERT OR IGNORE INTO calls VALUES (?, ?, ?)", request.key, request.model, body).close()
+
+    def _executed(self, statement: str, *values: str) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path} cannot be used as a cache ({error}); give another file") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+
+class Cassette:
+    """Answers in a file of JSON lines that can be read, committed and reviewed: for tests of workflows.
+
+    Each line holds the key, what was sent (so that a reviewer sees it) and what was answered. Secrets are
+    masked in what was sent; the key is that of the real request.
+    """
+
+    origin = Origin.CASSETTE
+
+    def __init__(
+        self, path: Path, *, mode: Literal["once", "replay", "new"] = "replay", secrets: Sequence[str] = ()
+    ) -> None:
+        """Open a cassette.
+
+        Args:
+            path: The file.
+            mode: `replay` answers from the file alone and fails on anything else; `new` begins the file anew
+                and asks the model; `once` is `replay` where the file is there and `new` where it is not.
+            secrets: Texts that must not stand in the file, beside the values of environment variables whose
+                names end in KEY, TOKEN, SECRET or PASSWORD.
+
+        Raises:
+            UsageError: There is no such file to be replayed, or it is no cassette.
+        """
+        self._path = path
+        self._records = mode == "new" or (mode == "once" and not path.exists())
+        self._secrets = (*secrets, *_environment_secrets())
+        self._lock = threading.Lock()
+        self._kept: dict[str, Replies] = {}
+        if self._records:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("", encoding="utf-8")
+        else:
+            self._kept = _read_cassette(path)
+
+    def find(self, request: Request, /) -> Replies | None:
+        """Return the answers.
+
+        Raises:
+            NotRecorded: The cassette does not hold them, and does not record.
+        """
+        found = self._kept.get(request.key)
+        if found is None and not self._records:
+            what = f"{self._path} holds no answer to request {request.key}; record it anew with mode='new'"
+            raise NotRecorded(request.model, what)
+        return found
+
+    def keep(self, request: Request, replies: Replies, /) -> None:
+        """Write what was answered."""
+        line = {
+            "key": request.key,
+            "request": request.model_dump(mode="json"),
+            "replies": [reply.model_dump(mode="json", exclude_defaults=True) for reply in replies],
+        }
+        with self._lock, self._path.open("a", encoding="utf-8") as file:
+            file.write(self._masked(line) + "\n")
+            self._kept[request.key] = replies
+
+    def _masked(self, line: dict[str, Any]) -> str:
+        text = json.dumps(line, ensure_ascii=False, sort_keys=True)
+        for secret in self._secrets:
+            text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], MASK)
+        return text
+
+
+_SHORTEST_SECRET = 8
+"""A shorter value, such as a placeholder, would mask ordinary words."""
+
+
+def _environment_secrets() -> tuple[str, ...]:
+    endings = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+    values = (value for name, value in os.environ.items() if name.upper().endswith(endings))
+    return tuple(value for value in values if len(value) >= _SHORTEST_SECRET)
+
+
+def _read_cassette(path: Path) -> dict[str, Replies]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: no cassette can be read ({error}); record one with mode='new'") from error
+    kept: dict[str, Replies] = {}
+    for n, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            kept[entry["key"]] = tuple(Reply.model_validate(reply) for reply in entry["replies"])
+        except (ValueError, KeyError, TypeError, ValidationError) as error:
+            raise UsageError(f"{path}, line {n}: no call of a cassette; record it anew with mode='new'") from error
+    return kept
