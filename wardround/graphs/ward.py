@@ -214,7 +214,8 @@ class Ward:
     def run_settings(self) -> dict[str, Any]:
         """All that changes the outcome of a consult, beside the case and the model."""
         local = {"local": self.local.model_dump(mode="json")} if self.local is not None else {}
-        return {**self.settings.model_dump(mode="json"), **local}
+        prices = {"prices": self.prices.model_dump(mode="json")} if self.prices is not None else {}
+        return {**self.settings.model_dump(mode="json"), **local, **prices}
 
 
 class Session:

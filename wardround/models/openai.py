@@ -63,13 +63,14 @@ def _named(result: ChatResult) -> ChatResult:
     return result
 
 
-def openai_chat(name: str, *, base_url: str, timeout: float) -> BaseChatModel:
+def openai_chat(name: str, *, base_url: str, timeout: float, kind: type[OpenAIChat] = OpenAIChat) -> BaseChatModel:
     """Return a chat model for a name that a server serves.
 
     Args:
         name: As the server calls it.
         base_url: Of the server's `/v1`.
         timeout: Seconds for one call.
+        kind: Of the server.
 
     Raises:
         UsageError: The base URL is no address.
@@ -81,7 +82,7 @@ def openai_chat(name: str, *, base_url: str, timeout: float) -> BaseChatModel:
         raise UsageError(what) from error
     # A kept connection belongs to the event loop that opened it, and every synchronous consult has its own.
     limits = httpx.Limits(max_keepalive_connections=0)
-    chat: BaseChatModel = OpenAIChat(
+    chat: BaseChatModel = kind(
         model=name,
         base_url=base_url,
         api_key=SecretStr(os.environ.get("OPENAI_API_KEY", "none")),

@@ -74,11 +74,12 @@ def resolve(
 
 def _served(spec: str, name: str, base_url: str, timeout: float, *, is_vllm: bool) -> ModelHandle:
     require("langchain_openai", extra="openai")
-    from wardround.models.openai import openai_chat
+    from wardround.models.openai import OpenAIChat, openai_chat
+    from wardround.models.vllm import VllmChat
 
     return ModelHandle(
         spec,
-        openai_chat(name, base_url=base_url, timeout=timeout),
+        openai_chat(name, base_url=base_url, timeout=timeout, kind=VllmChat if is_vllm else OpenAIChat),
         constrained=True,
         sampled=True,
         bounded=True,
@@ -93,14 +94,14 @@ def _served(spec: str, name: str, base_url: str, timeout: float, *, is_vllm: boo
 def _local(spec: str, name: str, settings: LocalSettings) -> ModelHandle:
     from wardround.models.local.chat import local_chat
 
-    chat = local_chat(name, settings=settings)
     return ModelHandle(
         spec,
-        chat,
+        local_chat(name, settings=settings),
         constrained=True,
         sampled=True,
         bounded=True,
         several=True,
         choosing=True,
-        images=chat.sees_images,
+        tools=None,
+        images=None,
     )

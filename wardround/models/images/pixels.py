@@ -106,12 +106,8 @@ def grey_of(values: NDArray[Any], low: float, high: float) -> Image.Image:
         high: Value that becomes 255; not below `low`.
     """
     span = high - low
-    share = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
-    if span > 0:
-        share -= low
-        share /= span
-    else:
-        share = np.where(share > low, share.dtype.type(1), share.dtype.type(0))
+    exact: type[np.floating[Any]] = np.float32 if values.dtype.itemsize <= 2 else np.float64
+    share: NDArray[Any] = np.subtract(values, low, dtype=exact) / span if span > 0 else (values > low).astype(exact)
     share = np.nan_to_num(share, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
     return Image.fromarray(np.rint(share.clip(0.0, 1.0) * 255).astype(np.uint8))
 

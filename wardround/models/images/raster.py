@@ -18,6 +18,7 @@ from wardround.models.images.pixels import TURNED, Decoded, check_size, grey_of,
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000")
 
+_COUNTED_BY_READING = ("GIF", "TIFF")
 _HUNGRY = ("WEBP", "JPEG2000")
 _MAX_HUNGRY = 25_000_000
 """Pixels; these decoders were measured to take 15 and 19 bytes for each, others 5."""
@@ -134,12 +135,18 @@ def _lost(image: ImageFile.ImageFile) -> list[str]:
 
 def _frames(image: ImageFile.ImageFile, file: Bounded) -> list[str]:
     """Say how many frames there are where that is told with little reading."""
-    file.allow(reads=_READS, volume=_VOLUME)
     try:
-        frames = getattr(image, "n_frames", 1)
+        frames = _counted(file) if image.format in _COUNTED_BY_READING else getattr(image, "n_frames", 1)
     except Exception:  # further frames are not shown, so that they are broken or endless is no fault of this one
-        return ["frame 1 of several"]
+        return ["frame 1, others not looked for"]
     return [f"frame 1 of {frames}"] if frames > 1 else []
+
+
+def _counted(file: Bounded) -> int:
+    """Count with another reader, since one that is stopped on the way would go on with the frame it stands at."""
+    file.seek(0)
+    file.allow(reads=_READS, volume=_VOLUME)
+    return int(getattr(Image.open(file, formats=_COUNTED_BY_READING), "n_frames", 1))  # type: ignore[arg-type]
 
 
 def _eight_bit(image: Image.Image, *, where: str) -> tuple[Rows, list[str]]:
@@ -161,11 +168,12 @@ def _cut(image: Image.Image, top: int, bottom: int) -> Image.Image:
 
 
 def _on_black(strip: Image.Image) -> Image.Image:
-    """Lay a strip on black, which keeps what is painted and shows nothing where all is transparent."""
-    painted = strip.convert("RGBA")
-    black = Image.new("RGBA", strip.size, (0, 0, 0, 255))
-    laid = Image.alpha_composite(black, painted)
-    return laid.convert("L" if strip.mode in ("L", "LA", "La") else "RGB")
+    """Lay a strip on black, which is to multiply its colours by their opacity."""
+    if strip.mode in ("LA", "La"):
+        return strip.convert("La").getchannel(0)
+    painted = strip if strip.mode == "RGBa" else strip.convert("RGBA").convert("RGBa")
+    red, green, blue, _ = painted.split()
+    return red if strip.mode == "L" else Image.merge("RGB", (red, green, blue))
 
 
 def _wide_grey(image: Image.Image, *, where: str) -> tuple[Rows, list[str]]:

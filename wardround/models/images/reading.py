@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from wardround.models.images.kinds import HEAD, named
 from wardround.models.images.picture import Picture, UnfitImage
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from wardround.models.images.pixels import Decoded
 
 _FRESH = "copy or export it anew"
@@ -45,15 +48,14 @@ def read_picture(ref: ImageRef, *, max_side: int = 1024, within: Path | None = N
         UsageError: `max_side` is too small.
     """
     require("PIL.Image", extra="images")
-    from wardround.models.images.pixels import MIN_SIDE, as_sent, png
+    from wardround.models.images.pixels import MIN_SIDE, png
 
     if max_side < MIN_SIDE:
         raise UsageError(f"max_side {max_side} leaves nothing to see; use {MIN_SIDE} or more")
     where = shown(ref.uri)
     with open_image(ref.uri, within=within) as file, _strict():
         original = sha256_of(file, where=where)
-        decoded = _decoded(file, max_side, where=where)
-        image, changes = as_sent(decoded, max_side)
+        image, changes, decoded = _processed(file, max_side, where=where)
         data, sha256 = png(image)
         problems = (*decoded.problems, *gate(image))
     return Picture(
@@ -75,7 +77,7 @@ def _strict() -> Iterator[None]:
     """Decode alone in the process, and by its strict settings whatever other code has set."""
     from PIL import Image, ImageFile
 
-    with _ONE_AT_A_TIME, warnings.catch_warnings():
+    with _ONE_AT_A_TIME, warnings.catch_warnings(), _silent("PIL", "pydicom"):
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
@@ -85,11 +87,31 @@ def _strict() -> Iterator[None]:
             ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
-def _decoded(file: BinaryIO, max_side: int, *, where: str) -> Decoded:
-    """Decode by content. Decoders raise whatever they happen to meet in a broken file, so all of it is caught."""
-    from PIL import Image, UnidentifiedImageError
+@contextmanager
+def _silent(*names: str) -> Iterator[None]:
+    """Keep loggers from writing, since both libraries quote metadata, in which names may stand."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _processed(file: BinaryIO, max_side: int, *, where: str) -> tuple[Image, tuple[str, ...], Decoded]:
+    """Decode by content and bring it to what is sent.
+
+    Decoders raise whatever they happen to meet in a broken file, and values in a header are met late; hence all
+    of it is caught.
+    """
+    from PIL import UnidentifiedImageError
+    from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
     from wardround.models.images import dicom, raster
+    from wardround.models.images.pixels import as_sent
 
     head = file.read(HEAD)
     file.seek(0)
@@ -97,8 +119,10 @@ def _decoded(file: BinaryIO, max_side: int, *, where: str) -> Decoded:
     bounded = Bounded(file)
     try:
         if is_dicom:
-            return dicom.decode(bounded, where=where)
-        return raster.decode(bounded, max_side=max_side, where=where)
+            decoded = dicom.decode(bounded, where=where)
+        else:
+            decoded = raster.decode(bounded, max_side=max_side, where=where)
+        return *as_sent(decoded, max_side), decoded
     except WardroundError:
         raise
     except Excessive as error:
@@ -107,7 +131,7 @@ def _decoded(file: BinaryIO, max_side: int, *, where: str) -> Decoded:
     except UnidentifiedImageError as error:
         what, mend = named(head)
         raise UnfitImage(what, where=where, mend=mend) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (DecompressionBombError, DecompressionBombWarning) as error:
         what = "it unfolds into more pixels than are decoded"
         raise UnfitImage(what, where=where, mend="cut out the region in question, or scale it down") from error
     except Exception as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +16,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
+from wardround.core.errors import UsageError
 from wardround.core.extras import require
 from wardround.models.local.asked import Options, read_options
 from wardround.models.local.settings import LocalSettings
@@ -125,8 +128,20 @@ def local_chat(path_or_id: str, *, settings: LocalSettings) -> LocalChatModel:
     """
     for module in _NEEDED:
         require(module, extra="local")
+    _check_torchvision()
     from wardround.models.local.engine import Engine
     from wardround.models.local.loading import load
 
     engine = Engine(load(path_or_id, settings), batch=settings.batch, gather=settings.gather)
     return LocalChatModel.of_engine(engine, settings)
+
+
+def _check_torchvision() -> None:
+    """Say so where torchvision is there and broken: transformers, which uses it if it is there, says something else."""
+    if importlib.util.find_spec("torchvision") is None:
+        return
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, OSError, RuntimeError) as error:
+        what = f"torchvision is installed, but does not go with this torch ({error})"
+        raise UsageError(f"{what}; install the build that belongs to it, or take torchvision out") from error

@@ -32,7 +32,7 @@ class Matcher:
     @property
     def is_ended(self) -> bool:
         """Whether nothing can follow."""
-        return self._matcher.is_stopped()
+        return bool(self._matcher.is_stopped())
 
     def allowed(self) -> torch.Tensor:
         """Return which tokens may come next, as 32-bit words of one bit a token, on the CPU."""

@@ -115,7 +115,7 @@ class Batch:
         return [row.finish is not None for row in self._rows]
 
 
-class _Chooser(LogitsProcessor):
+class _Chooser(LogitsProcessor):  # type: ignore[misc]  # transformers is not followed by the type checker
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
 
@@ -123,7 +123,7 @@ class _Chooser(LogitsProcessor):
         return self._batch.choose(scores)
 
 
-class _Ender(StoppingCriteria):
+class _Ender(StoppingCriteria):  # type: ignore[misc]  # likewise
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
 

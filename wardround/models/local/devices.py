@@ -39,9 +39,9 @@ def _is_there(device: torch.device) -> bool:
         case "cpu":
             return True
         case "cuda":
-            return (device.index or 0) < torch.cuda.device_count()
+            return bool((device.index or 0) < torch.cuda.device_count())
         case "mps":
-            return torch.backends.mps.is_available()
+            return bool(torch.backends.mps.is_available())
         case _:
             return False
 

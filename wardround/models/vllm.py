@@ -1,0 +1,48 @@
+"""vLLM's server, where it differs from other OpenAI-compatible ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wardround.models.openai import OpenAIChat
+
+_CHARACTER = r"[^\x01-\x1f]"
+"""Any character but those that must not stand bare in JSON. With NUL among them xgrammar 0.2.8 fails."""
+_COUNTED = 100
+"""How often a character is repeated at most in one piece of a pattern; from 150 on xgrammar 0.2.8 fails."""
+
+
+class VllmChat(OpenAIChat):
+    """A model that vLLM serves."""
+
+    def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        if "response_format" in kwargs:
+            kwargs["response_format"] = bounded_by_pattern(kwargs["response_format"])
+        return super()._get_request_payload(input_, stop=stop, **kwargs)
+
+
+def bounded_by_pattern(schema: Any) -> Any:
+    r"""Return a JSON schema in which bounds on the length of texts are patterns.
+
+    Under `maxLength` xgrammar, vLLM's default, lets control characters stand bare in a text, which is not JSON:
+    14 of 20 answers of an untaught model were so (vLLM 0.32, xgrammar 0.2.8), none of 30 under patterns.
+
+    >>> bounded_by_pattern({"type": "string", "minLength": 1, "maxLength": 9})["pattern"]
+    '^[^\\x01-\\x1f]{1,9}$'
+    """
+    if isinstance(schema, list):
+        return [bounded_by_pattern(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed = {key: bounded_by_pattern(value) for key, value in schema.items()}
+    if changed.get("type") == "string" and "maxLength" in changed and not changed.keys() & {"pattern", "format"}:
+        shortest, longest = changed.pop("minLength", 0), changed.pop("maxLength")
+        changed["pattern"] = _pattern(shortest, longest)
+    return changed
+
+
+def _pattern(shortest: int, longest: int) -> str:
+    first = f"{_CHARACTER}{{{shortest},{max(shortest, min(longest, _COUNTED))}}}"
+    left = longest - max(shortest, _COUNTED)
+    rest = [f"{_CHARACTER}{{0,{min(_COUNTED, left - done)}}}" for done in range(0, left, _COUNTED)]
+    return f"^{first}{''.join(rest)}$"
