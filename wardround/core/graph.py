@@ -1,24 +1,37 @@
 """The evidence graph: what was read where, what it says of which hypothesis, and who claimed what.
 
 Sources are read, readings make observations, observations bear on hypotheses; claims cite sources.
-Only the first three carry weight. The graph is a set of items: the order in which they were added,
-and how often, changes nothing.
+Only the first three carry weight. Sources may come from one another, which says who is no witness of
+his own. The graph is a set of items: the order in which they were added, and how often, changes nothing.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import networkx as nx
 import numpy as np
 
-from wardround.core.claim import Claim, Verdict
-from wardround.core.differential import Differential, Hypothesis
+from wardround.core.differential import Hypothesis
 from wardround.core.errors import UsageError
+from wardround.core.evidence.drawable import as_networkx
+from wardround.core.evidence.explain import (
+    Attribution,
+    Dispute,
+    Explanation,
+    Fragility,
+    Opposition,
+    Share,
+    Weight,
+    WhatIf,
+)
+from wardround.core.evidence.missing import Obtainable, Stand, Telling, tell
+from wardround.core.evidence.provenance import Origin
+from wardround.core.evidence.readings import POSSIBLE_SHARE
+from wardround.core.evidence.sparse import shares
+from wardround.core.evidence.weighed import WeighedItems
 from wardround.core.finding import Assertion, Finding, Presence
 from wardround.core.items import (
     ITEM,
@@ -26,264 +39,179 @@ from wardround.core.items import (
     Candidate,
     CandidatesItem,
     ClaimItem,
-    Item,
     ReadingItem,
     SourceItem,
-    VerdictItem,
-    item_id,
 )
 from wardround.core.source import Source
-from wardround.core.weighing import Evidence, Weighed, band, reading_weight, weigh
+from wardround.core.weighing import MAX_GROUP_LLR, Array, band, posterior
 
-POSSIBLE_SHARE = 0.5
-"""A finding called possible counts as present with this share of its source's reliability."""
+__all__ = [
+    "POSSIBLE_SHARE",
+    "BearingItem",
+    "Candidate",
+    "CandidatesItem",
+    "ClaimItem",
+    "EvidenceGraph",
+    "Explanation",
+    "ReadingItem",
+    "SourceItem",
+    "Weight",
+]
 
-
-@dataclass(frozen=True)
-class Weight:
-    """What one observation says of one hypothesis, and where it was read."""
-
-    code: str
-    name: str
-    presence: Presence
-    llr: float
-    """Log likelihood ratio before the discount of its group."""
-    group: str
-    sources: tuple[Source, ...]
-    citation: str | None
-    """Publication of the likelihood, or nothing where it is graded."""
+_TELLING = 1e-9
+"""A log likelihood ratio nearer to 0 says nothing."""
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """What speaks for and against a hypothesis, strongest first."""
-
-    hypothesis: Hypothesis
-    supporting: tuple[Weight, ...]
-    opposing: tuple[Weight, ...]
-
-    def __str__(self) -> str:
-        """Return one line per weight, with the words it was read in."""
-        lines = [f"{self.hypothesis.name}: probability {self.hypothesis.probability:.1%}"]
-        for heading, weights in (("for", self.supporting), ("against", self.opposing)):
-            for weight in weights:
-                said = "; ".join(f'"{s.text.strip()}" [{s.title or s.id}]' for s in weight.sources)
-                state = "" if weight.presence is Presence.PRESENT else f" {weight.presence.value}"
-                lines.append(f"  {heading} {weight.llr:+.2f} {weight.name}{state}: {said}")
-        return "\n".join(lines)
-
-
-class EvidenceGraph:
-    """An immutable evidence graph; `with_items` makes a larger one."""
-
-    def __init__(self, items: Iterable[Item] = ()) -> None:
-        self._items: dict[str, Item] = {}
-        for item in items:
-            self._items.setdefault(item_id(item), item)
-
-    def with_items(self, items: Iterable[Item]) -> EvidenceGraph:
-        """Return a graph that holds these items as well; those it holds already change nothing."""
-        return EvidenceGraph((*self._items.values(), *items))
-
-    def without_document(self, document: str) -> EvidenceGraph:
-        """Return the graph as if a document had never been read."""
-        gone = {source.id for source in self.sources.values() if source.document == document}
-        return EvidenceGraph(
-            item
-            for item in self._items.values()
-            if not (isinstance(item, SourceItem) and item.source.id in gone)
-            and not (isinstance(item, ReadingItem) and item.finding.source in gone)
-        )
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """All items, in the order in which they came."""
-        return tuple(self._items.values())
-
-    def __eq__(self, other: object) -> bool:
-        """Two graphs are equal when they hold the same items."""
-        return isinstance(other, EvidenceGraph) and self._items.keys() == other._items.keys()
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._items))
-
-    @cached_property
-    def sources(self) -> Mapping[str, Source]:
-        """Sources by id."""
-        return {i.source.id: i.source for i in self._items.values() if isinstance(i, SourceItem)}
-
-    @cached_property
-    def claims(self) -> Mapping[str, Claim]:
-        """Claims by id."""
-        return {i.claim.id: i.claim for i in self._items.values() if isinstance(i, ClaimItem)}
-
-    @cached_property
-    def verdicts(self) -> Mapping[str, Verdict]:
-        """Verdicts by the id of the claim they judge."""
-        return {i.verdict.claim: i.verdict for i in self._items.values() if isinstance(i, VerdictItem)}
-
-    @cached_property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The hypotheses with their priors."""
-        return next((i.candidates for i in self._items.values() if isinstance(i, CandidatesItem)), ())
-
-    @cached_property
-    def readings(self) -> Mapping[str, tuple[Finding, ...]]:
-        """Readings that bear weight, by finding code; copies within one document are one reading."""
-        strongest: dict[str, dict[tuple[str, bool], Finding]] = {}
-        for item in self._items.values():
-            if not isinstance(item, ReadingItem):
-                continue
-            finding = item.finding
-            witness = self._witness(finding)
-            if witness is None:
-                continue
-            of_code = strongest.setdefault(finding.code, {})
-            held = of_code.get(witness)
-            if held is None or self._strength(finding) > self._strength(held):
-                of_code[witness] = finding
-        return {
-            code: tuple(of_code[witness] for witness in sorted(of_code)) for code, of_code in sorted(strongest.items())
-        }
-
-    def _strength(self, finding: Finding) -> tuple[float, int, str]:
-        start = self.sources[finding.source or ""].start
-        return self.reliability(finding), -(start or 0), finding.id
-
-    def _witness(self, finding: Finding) -> tuple[str, bool] | None:
-        source = self.sources.get(finding.source or "")
-        if source is None:
-            return None
-        if finding.assertion in (Assertion.PRESENT, Assertion.POSSIBLE):
-            return source.document, True
-        return (source.document, False) if finding.assertion is Assertion.ABSENT else None
-
-    def reliability(self, finding: Finding) -> float:
-        """Return how far a reading is trusted: its source's reliability, less where it says possible."""
-        source = self.sources.get(finding.source or "")
-        trust = source.reliability if source is not None else 0.0
-        return trust * POSSIBLE_SHARE if finding.assertion is Assertion.POSSIBLE else trust
-
-    @cached_property
-    def bearings(self) -> tuple[BearingItem, ...]:
-        """What is known of the observations that have been read, by code."""
-        known = {i.code: i for i in self._items.values() if isinstance(i, BearingItem)}
-        return tuple(known[code] for code in sorted(known) if code in self.readings)
-
-    @cached_property
-    def contested(self) -> tuple[str, ...]:
-        """Codes that one reading says are present and another absent."""
-        return tuple(
-            sorted(
-                code
-                for code, readings in self.readings.items()
-                if len({f.assertion is Assertion.ABSENT for f in readings}) == 2
-            )
-        )
-
-    @cached_property
-    def evidence(self) -> Evidence:
-        """The graph as arrays, observations in order of code, hypotheses in order of id."""
-        if not self.candidates:
-            raise UsageError("the evidence graph has no hypotheses; add a CandidatesItem first")
-        order = {candidate.id: j for j, candidate in enumerate(self.candidates)}
-        groups = {name: k for k, name in enumerate(self.groups)}
-        present = np.empty((len(self.bearings), len(order)))
-        reading = np.zeros(len(self.bearings))
-        for i, bearing in enumerate(self.bearings):
-            present[i] = bearing.background
-            for hypothesis, p in bearing.present.items():
-                if hypothesis in order:
-                    present[i, order[hypothesis]] = p
-            reading[i] = math.fsum(
-                reading_weight(self.reliability(f), present=f.assertion is not Assertion.ABSENT)
-                for f in self.readings[bearing.code]
-            )
-        return Evidence(
-            reading=reading,
-            present=present,
-            background=np.array([b.background for b in self.bearings]),
-            group=np.array([groups[b.group] for b in self.bearings], dtype=np.int64),
-            prior=np.array([c.prior for c in self.candidates]),
-        )
-
-    @cached_property
-    def groups(self) -> tuple[str, ...]:
-        """Names of the groups that have observations."""
-        return tuple(sorted({bearing.group for bearing in self.bearings}))
-
-    @cached_property
-    def weighed(self) -> Weighed:
-        """Posterior, group terms and effective counts."""
-        return weigh(self.evidence)
-
-    @cached_property
-    def differential(self) -> Differential:
-        """Posterior over the hypotheses, most probable first, ties by id."""
-        p = self.weighed.posterior
-        order = sorted(range(len(self.candidates)), key=lambda j: (-p[j], self.candidates[j].id))
-        hypotheses = tuple(self._hypothesis(j) for j in order)
-        total = sum(h.probability for h in hypotheses)
-        return Differential(hypotheses=hypotheses, other=min(1.0, max(0.0, 1.0 - total)))
-
-    def _hypothesis(self, j: int) -> Hypothesis:
-        candidate = self.candidates[j]
-        probability = float(self.weighed.posterior[j])
-        return Hypothesis(id=candidate.id, name=candidate.name, icd10=candidate.icd10, probability=probability)
-
-    def find(self, hypothesis: str) -> Hypothesis:
-        """Return a hypothesis by id, name or ICD-10 code.
-
-        Raises:
-            UsageError: There is none; the message names near ones.
-        """
-        return self._hypothesis(self._index(hypothesis))
-
-    def _index(self, hypothesis: str) -> int:
-        wanted = hypothesis.strip().lower()
-        for j, c in enumerate(self.candidates):
-            if wanted and wanted in (c.id.lower(), c.name.lower(), (c.icd10 or "").lower()):
-                return j
-        near = [c.name for c in self.candidates if wanted[:4] and wanted[:4] in c.name.lower()][:5]
-        raise UsageError(f"no hypothesis {hypothesis!r} in this graph; near: {', '.join(near) or 'none'}")
+class EvidenceGraph(WeighedItems):
+    """An immutable evidence graph; `with_items` makes a larger one, everything else asks it something."""
 
     def why(self, hypothesis: str) -> Explanation:
         """Return what speaks for and against a hypothesis, each with its source."""
         j = self._index(hypothesis)
-        weights = [self._weight(i, j) for i in range(len(self.bearings))]
-        weights.sort(key=lambda w: (-abs(w.llr), w.code))
+        weights = self._weights(j)
         return Explanation(
             hypothesis=self._hypothesis(j),
-            supporting=tuple(w for w in weights if w.llr > 1e-9),
-            opposing=tuple(w for w in weights if w.llr < -1e-9),
+            supporting=tuple(w for w in weights if w.llr > 0),
+            opposing=tuple(w for w in weights if w.llr < 0),
         )
 
-    def _weight(self, i: int, j: int) -> Weight:
-        bearing = self.bearings[i]
-        readings = self.readings[bearing.code]
-        reading = float(self.evidence.reading[i])
+    def against(self, hypothesis: str) -> Opposition:
+        """Return what speaks against a hypothesis, what it leaves unexplained, and what is more probable."""
+        j = self._index(hypothesis)
+        names = {bearing.code: bearing.name for bearing in self.bearings}
+        found = self._hypothesis(j)
+        return Opposition(
+            hypothesis=found,
+            opposing=tuple(w for w in self._weights(j) if w.llr < 0),
+            unexplained=tuple(names[code] for code in self.unexplained(hypothesis)),
+            rivals=tuple(h for h in self.differential.hypotheses if h.probability > found.probability),
+        )
+
+    def _weights(self, j: int) -> list[Weight]:
+        """What the observations say of one hypothesis, strongest first."""
+        ratios = self.weighed.ratios[:, j]
+        weights = [
+            self._weight(self.bearings[i], float(ratios[i]), j) for i in np.flatnonzero(np.abs(ratios) > _TELLING)
+        ]
+        return sorted(weights, key=lambda w: (-abs(w.llr), w.code))
+
+    def _weight(self, bearing: BearingItem, llr: float, j: int) -> Weight:
+        reading = self._reading_of[bearing.code]
         return Weight(
             code=bearing.code,
             name=bearing.name,
             presence=Presence.PRESENT if reading > 0 else Presence.ABSENT if reading < 0 else Presence.UNKNOWN,
-            llr=float(self.weighed.ratios[i, j]),
+            llr=llr,
             group=bearing.group,
-            sources=tuple(
-                sorted(
-                    (self.sources[f.source] for f in readings if f.source is not None),
-                    key=lambda source: (source.start is None, source.document),
-                )
-            ),
+            sources=self._said_in(self.readings[bearing.code]),
             citation=bearing.cited.get(self.candidates[j].id),
         )
 
-    def vacuity(self, hypothesis: str) -> float:
-        """Return how little is known about a hypothesis, in (0, 1]."""
-        return float(self.weighed.vacuity[self._index(hypothesis)])
+    @cached_property
+    def _reading_of(self) -> Mapping[str, float]:
+        return self._read(lambda ledger: {code: row.reading for code, row in ledger.rows.items()})
 
-    def conflict(self, hypothesis: str) -> float:
-        """Return the balance of evidence for and against a hypothesis, in [0, 1]."""
-        return float(self.weighed.conflict[self._index(hypothesis)])
+    def _said_in(self, findings: Iterable[Finding]) -> tuple[Source, ...]:
+        sources = [self.sources[f.source] for f in findings if f.source is not None]
+        return tuple(sorted(sources, key=lambda source: (source.start is None, source.document)))
+
+    def attribution(self, hypothesis: str) -> Attribution:
+        """Return the log-odds of a hypothesis as prior, what each observation adds, and what its rivals take."""
+        j = self._index(hypothesis)
+        prior, p = float(self._prior[j]), float(self.posterior[j])
+        start = float(np.log(prior) - np.log1p(-prior))
+        total = self._read(lambda ledger: float(ledger.total[j]))
+        # The sum of the others and not 1 - p, which has no digits left where p is near 1.
+        log_odds = float(np.log(p) - np.log(np.delete(self.posterior, j).sum()))
+        found = [share for group in self.groups for share in self._shares(group, j)]
+        return Attribution(
+            hypothesis=self._hypothesis(j),
+            prior=start,
+            shares=tuple(sorted(found, key=lambda share: (-abs(share.llr), share.code))),
+            rivals=log_odds - start - total,
+            log_odds=log_odds,
+        )
+
+    def _shares(self, group: str, j: int) -> list[Share]:
+        """What each observation of a group counts after the discount, scaled down where the group is limited."""
+        rows = [i for i, bearing in enumerate(self.bearings) if bearing.group == group]
+        counted = shares(self.weighed.ratios[rows, j])
+        total = abs(float(counted.sum()))
+        scale = MAX_GROUP_LLR / total if total > MAX_GROUP_LLR else 1.0
+        return [
+            Share(code=self.bearings[i].code, name=self.bearings[i].name, group=group, llr=float(llr) * scale)
+            for i, llr in zip(rows, counted, strict=True)
+            if abs(llr) > _TELLING
+        ]
+
+    def without(self, names: Iterable[str]) -> EvidenceGraph:
+        """Return the graph as if some of its evidence had never been.
+
+        Args:
+            names: Ids of sources, findings or claims, names of documents or groups, codes of findings. With a
+                source or document goes all that was derived from it.
+
+        Raises:
+            UsageError: A name that is none of these.
+        """
+        wanted = tuple(names)
+        places = {*self.sources, *(source.document for source in self.sources.values())}
+        findings = {i.finding.id: i.finding.code for i in self.items if isinstance(i, ReadingItem)}
+        known = {*places, *findings, *findings.values(), *self.claims, *self.groups}
+        for name in wanted:
+            if name not in known:
+                near = sorted(k for k in known if name[:4].lower() in k.lower())[:5]
+                raise UsageError(f"nothing in this graph is called {name!r}; near: {', '.join(near) or 'none'}")
+        gone = self._read(lambda ledger: ledger.origins.descendants(places.intersection(wanted)))
+        codes = self._read(lambda ledger: {code for name in wanted for code in ledger.members(name)})
+        return self._filtered(gone, {*wanted, *codes})
+
+    def what_if(self, without: Sequence[str]) -> WhatIf:
+        """Return how the differential would look without some of the evidence; see `without` for the names."""
+        return WhatIf(without=tuple(without), before=self.differential, after=self.without(without).differential)
+
+    def missing(self, candidates: Iterable[Obtainable], hypothesis: str | None = None) -> tuple[Telling, ...]:
+        """Return which unknown findings would change the decision most for their cost, best first.
+
+        Args:
+            candidates: What could be found out; what has been read already is left out.
+            hypothesis: Whose probability should move; the leading one where not given.
+        """
+        groups: dict[str, list[int]] = {}
+        for i, bearing in enumerate(self.bearings):
+            groups.setdefault(bearing.group, []).append(i)
+        stand = Stand(
+            prior=self._prior,
+            order={candidate.id: j for j, candidate in enumerate(self.candidates)},
+            terms=self._read(lambda ledger: ledger.total),
+            groups={group: self.weighed.ratios[rows] for group, rows in groups.items()},
+        )
+        open_ = [c for c in candidates if c.bearing.code not in self.readings]
+        return tuple(tell(stand, open_, None if hypothesis is None else self._index(hypothesis)))
+
+    def disputes(self) -> tuple[Dispute, ...]:
+        """Return the contested findings with who says what, the most evenly balanced first."""
+        names = {bearing.code: bearing.name for bearing in self.bearings}
+        readings = self._read(
+            lambda ledger: {code: ledger.readings.weight(ledger.witnesses[code]) for code in self.contested}
+        )
+        found = [
+            Dispute(
+                code=code,
+                name=names.get(code, self.readings[code][0].name),
+                present=self._said_in(f for f in self.readings[code] if f.assertion is not Assertion.ABSENT),
+                absent=self._said_in(f for f in self.readings[code] if f.assertion is Assertion.ABSENT),
+                reading=reading,
+            )
+            for code, reading in readings.items()
+        ]
+        return tuple(sorted(found, key=lambda dispute: (abs(dispute.reading), dispute.code)))
+
+    def origin(self, source: str) -> Origin:
+        """Return which originals a source comes from in the end."""
+        if source not in self.sources:
+            raise UsageError(f"no source {source!r} in this graph; `sources` lists their ids")
+        return self._read(lambda ledger: ledger.origins[source])
 
     def interval(self, hypothesis: str) -> tuple[float, float]:
         """Return the 5 % to 95 % band of a hypothesis; a point for one far from leading."""
@@ -291,7 +219,7 @@ class EvidenceGraph:
         chosen, quantiles = self._band
         where = np.flatnonzero(chosen == j)
         if where.size == 0:
-            p = float(self.weighed.posterior[j])
+            p = float(self.posterior[j])
             return p, p
         low, high = quantiles[:, where[0]]
         return float(low), float(high)
@@ -308,55 +236,49 @@ class EvidenceGraph:
 
     def pivotal_groups(self) -> tuple[str, ...]:
         """Return the groups without which another diagnosis would lead, on reliable ground or not."""
-        weighed = self.weighed
-        score = np.log(self.evidence.prior) + weighed.terms.sum(axis=0)
-        without = score[None, :] - weighed.terms
-        return tuple(self.groups[k] for k in range(len(self.groups)) if int(without[k].argmax()) != int(score.argmax()))
+        return tuple(fragility.group for fragility in self.fragilities())
+
+    def fragilities(self) -> tuple[Fragility, ...]:
+        """Return the groups without which another diagnosis would lead, each with what would."""
+        total, terms = self.weighed.terms.sum(axis=0), self.weighed.terms
+        leading = self.differential.top
+        found = []
+        for k, group in enumerate(self.groups):
+            then = self._leading(posterior(self._prior, (total - terms[k])[None]))
+            if leading is not None and then.id != leading.id:
+                codes = tuple(b.code for b in self.bearings if b.group == group)
+                found.append(Fragility(group, self.group_reliability(group), codes, then))
+        return tuple(found)
+
+    def _leading(self, p: Array) -> Hypothesis:
+        j = min(range(len(self.candidates)), key=lambda j: (-p[j], self.candidates[j].id))
+        return self._hypothesis(j).model_copy(update={"probability": float(p[j])})
 
     def group_reliability(self, group: str) -> float:
         """Return the best reliability among a group's observations, contradictions counted."""
         values = [
-            float(np.tanh(abs(self.evidence.reading[i]) / 2.0))
-            for i, bearing in enumerate(self.bearings)
+            float(np.tanh(abs(self._reading_of[bearing.code]) / 2.0))
+            for bearing in self.bearings
             if bearing.group == group
         ]
         return max(values, default=0.0)
 
     def unexplained(self, hypothesis: str) -> tuple[str, ...]:
         """Return the codes of present findings that a hypothesis makes no more likely than background."""
-        j = self._index(hypothesis)
+        ratios = self.weighed.ratios[:, self._index(hypothesis)]
         return tuple(
             bearing.code
             for i, bearing in enumerate(self.bearings)
-            if self.evidence.reading[i] > 0 and self.weighed.ratios[i, j] <= 1e-9
+            if self._reading_of[bearing.code] > 0 and ratios[i] <= _TELLING
         )
 
     def to_networkx(self) -> nx.MultiDiGraph[str]:
         """Return the graph with `kind`, `label` and, on weight edges, `llr`; for drawing and export."""
-        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
-        for source in self.sources.values():
-            graph.add_node(source.id, kind="source", label=source.title or source.text)
-        for i, bearing in enumerate(self.bearings):
-            graph.add_node(bearing.code, kind="observation", label=bearing.name)
-            for finding in self.readings[bearing.code]:
-                graph.add_edge(finding.source or "", bearing.code, kind="reads", assertion=finding.assertion.value)
-            for j, candidate in enumerate(self.candidates):
-                llr = float(self.weighed.ratios[i, j])
-                if abs(llr) > 1e-9:
-                    graph.add_node(candidate.id, kind="hypothesis", label=candidate.name)
-                    kind = "supports" if llr > 0 else "contradicts"
-                    graph.add_edge(bearing.code, candidate.id, kind=kind, llr=llr, group=bearing.group)
-        for claim in self.claims.values():
-            graph.add_node(claim.id, kind="claim", label=claim.text)
-            for cited in claim.cites:
-                if cited not in graph:
-                    graph.add_node(cited, kind="unknown", label=cited)
-                graph.add_edge(claim.id, cited, kind="cites")
-        return graph
+        return as_networkx(self)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return all items as plain JSON values."""
-        return [ITEM.dump_python(item, mode="json") for item in self._items.values()]
+        return [ITEM.dump_python(item, mode="json") for item in self.items]
 
     @classmethod
     def from_json(cls, items: Iterable[Mapping[str, Any]]) -> EvidenceGraph:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from wardround.core.claim import Claim, Verdict
 from wardround.core.finding import Finding
@@ -58,6 +59,73 @@ class BearingItem(Frozen):
     """Citation by hypothesis id, for figures that are published and not graded."""
 
 
+class Grade(StrEnum):
+    """How strongly a present finding speaks, where no likelihood ratio is known (after McGee's bands)."""
+
+    WEAK = "weak"
+    MODERATE = "moderate"
+    STRONG = "strong"
+    PATHOGNOMONIC = "pathognomonic"
+
+
+GRADE_RATIO: dict[Grade, float] = {
+    Grade.WEAK: 2.0,
+    Grade.MODERATE: 5.0,
+    Grade.STRONG: 10.0,
+    Grade.PATHOGNOMONIC: 20.0,
+}
+"""Likelihood ratio of each grade; pathognomonic is capped. A judgement and not a measurement."""
+
+
+class WeightItem(Frozen):
+    """One finding bears on one hypothesis with a likelihood ratio or a grade; the edge that carries weight."""
+
+    item: Literal["weight"] = "weight"
+    kind: Literal["supports", "contradicts"]
+    code: str = Field(min_length=1)
+    """The finding, when present."""
+    hypothesis: str
+    ratio: float | None = Field(default=None, gt=1.0)
+    """Likelihood ratio of the present finding; of its reciprocal where it contradicts."""
+    grade: Grade | None = None
+    cited: str | None = None
+    """Publication of the ratio."""
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> Self:
+        if (self.ratio is None) == (self.grade is None):
+            raise ValueError("give either a ratio or a grade")
+        return self
+
+    @property
+    def strength(self) -> float:
+        """Likelihood ratio above 1, whichever way the edge points."""
+        return self.ratio if self.ratio is not None else GRADE_RATIO[self.grade or Grade.WEAK]
+
+
+class Provenance(StrEnum):
+    """How one thing comes from another. None of these carries weight."""
+
+    CITES = "cites"
+    """A claim or source names a source."""
+    DERIVED_FROM = "derived_from"
+    """A source or document is a copy, a quote or a summary of another."""
+    SAME_AS = "same_as"
+    """Two sources or documents are one and the same."""
+    REFINES = "refines"
+    """A finding is a more exact form of another; the two are discounted together."""
+
+
+class ProvenanceItem(Frozen):
+    """A provenance edge from `tail` to `head`: tail is derived from head, cites it, refines it."""
+
+    item: Literal["provenance"] = "provenance"
+    kind: Provenance
+    tail: str = Field(min_length=1)
+    """Id of a source or claim, name of a document, or code of a finding."""
+    head: str = Field(min_length=1)
+
+
 class ClaimItem(Frozen):
     """An agent asserted something."""
 
@@ -73,7 +141,7 @@ class VerdictItem(Frozen):
 
 
 Item = Annotated[
-    SourceItem | ReadingItem | CandidatesItem | BearingItem | ClaimItem | VerdictItem,
+    SourceItem | ReadingItem | CandidatesItem | BearingItem | WeightItem | ProvenanceItem | ClaimItem | VerdictItem,
     Field(discriminator="item"),
 ]
 ITEM: TypeAdapter[Item] = TypeAdapter(Item)
@@ -93,5 +161,9 @@ def item_id(item: Item) -> str:
             return f"verdict:{item.verdict.claim}"
         case BearingItem():
             return f"bearing:{item.code}"
+        case WeightItem():
+            return content_id("wgt", item.model_dump(mode="json"))
+        case ProvenanceItem():
+            return content_id("prv", item.kind, item.tail, item.head)
         case CandidatesItem():
             return content_id("candidates", [c.id for c in item.candidates])

@@ -8,7 +8,7 @@ own. All logarithms are natural.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,6 +162,8 @@ class Weighed:
 def group_terms(ratios: Array, group: npt.NDArray[np.int64], rho: float = RHO) -> Array:
     """Return what each group adds, limited to MAX_GROUP_LLR either way.
 
+    Takes time proportional to the number of ratios, up to the sorting within groups.
+
     Args:
         ratios: Shape (..., n_observations, n_hypotheses).
         group: Shape (n_observations,).
@@ -172,10 +174,22 @@ def group_terms(ratios: Array, group: npt.NDArray[np.int64], rho: float = RHO) -
     """
     count = int(group.max(initial=-1)) + 1
     terms = np.zeros((*ratios.shape[:-2], count, ratios.shape[-1]))
-    for k in range(count):
-        up, down = sorted_discount(ratios[..., group == k, :], rho)
-        terms[..., k, :] = np.clip(up + down, -MAX_GROUP_LLR, MAX_GROUP_LLR)
+    for which, rows in _groups_by_size(group):
+        up, down = sorted_discount(ratios[..., rows, :], rho)
+        terms[..., which, :] = np.clip(up + down, -MAX_GROUP_LLR, MAX_GROUP_LLR)
     return terms
+
+
+def _groups_by_size(
+    group: npt.NDArray[np.int64],
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Yield groups of one size with their rows, shapes (n,) and (n, size): each size is one array operation."""
+    sizes = np.bincount(group) if group.size else np.zeros(0, dtype=np.int64)
+    order = np.argsort(group, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    for size in np.unique(sizes[sizes > 0]):
+        which = np.flatnonzero(sizes == size)
+        yield which, order[starts[which][:, None] + np.arange(size)]
 
 
 def weigh(evidence: Evidence, *, rho: float = RHO, temperature: float = 1.0) -> Weighed:
@@ -194,8 +208,8 @@ def _effective(ratios: Array, reading: Array, group: npt.NDArray[np.int64], rho:
     reliability = np.tanh(np.abs(reading) / 2.0)[:, None]
     bearing = np.where(np.abs(ratios) > 1e-9, reliability, 0.0)
     total = np.zeros(ratios.shape[-1])
-    for k in range(int(group.max(initial=-1)) + 1):
-        total += sorted_discount(bearing[group == k, :], rho)[0]
+    for _, rows in _groups_by_size(group):
+        total += sorted_discount(bearing[rows, :], rho)[0].sum(axis=0)
     return total
 
 

@@ -1,0 +1,35 @@
+"""The items of a graph in the order in which they came, shared by a graph and those that grow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import RLock
+
+from wardround.core.evidence.ledger import Ledger
+from wardround.core.items import Item, item_id
+
+
+class ItemLog:
+    """Items, each once, that are only ever appended; a graph is the first so many of them.
+
+    The newest graph and its ancestors share one log and one ledger, so growing costs what is added. The lock is
+    held while either is read or changed, since graphs are values and may be used from several threads.
+    """
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        self.items: list[Item] = []
+        self.position: dict[str, int] = {}
+        self.ledger = Ledger()
+        self.lock = RLock()
+        for item in items:
+            self.add(item_id(item), item)
+
+    def add(self, key: str, item: Item) -> None:
+        """Append an item unless one of its name is there."""
+        if key not in self.position:
+            self.position[key] = len(self.items)
+            self.items.append(item)
+
+    def holds(self, key: str, count: int) -> bool:
+        """Whether an item is among the first so many."""
+        return self.position.get(key, count) < count
