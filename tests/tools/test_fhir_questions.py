@@ -1,6 +1,5 @@
 """Questions to a record: searches that the server serves, and answers that rest on what was found."""
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +15,8 @@ from wardround.models.asking import Asker
 from wardround.models.budget import Budget, Meter
 from wardround.models.calling import Caller
 from wardround.models.handle import ModelHandle
-from wardround.models.slots import Slots
 from wardround.models.scripted import ScriptedAnswer, ScriptedChatModel
+from wardround.models.slots import Slots
 from wardround.testing import FixedClock
 from wardround.tools.fhir.client import FhirClient
 from wardround.tools.fhir.question_prompts import named_in

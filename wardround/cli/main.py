@@ -81,6 +81,8 @@ def _wrong_call(error: BaseException) -> str:
 
 
 def _register() -> None:
+    from wardround.cli.calibrate import calibrate
+    from wardround.cli.check import check
     from wardround.cli.consult import consult
     from wardround.cli.evals import evals
     from wardround.cli.models import models
@@ -88,6 +90,8 @@ def _register() -> None:
     from wardround.cli.sandbox import sandbox
 
     app.command()(consult)
+    app.command()(check)
+    app.command()(calibrate)
     app.add_typer(runs, name="runs")
     app.add_typer(sandbox, name="sandbox")
     app.add_typer(evals, name="eval")

@@ -21,6 +21,27 @@ class ClaimKind(StrEnum):
     OTHER = "other"
 
 
+class ClaimType(StrEnum):
+    """What an atomic statement asserts of its subject; with the verdict it sets the severity."""
+
+    GLOBAL_STATUS = "global_status"
+    ORGAN = "organ"
+    """Organ or site."""
+    PRESENCE = "presence"
+    """Whether a finding or pathology is there."""
+    PATHOLOGY_CLASS = "pathology_class"
+    CAUSE = "cause"
+    ATTRIBUTE = "attribute"
+    """Size, number, degree, measured value."""
+    LATERALITY = "laterality"
+    TREND = "trend"
+    MODALITY = "modality"
+    DRUG = "drug"
+    """Drug, dose, route, allergy."""
+    TEMPORAL = "temporal"
+    OTHER = "other"
+
+
 class Claim(Frozen):
     """One atomic statement by one agent, with the evidence it cites."""
 

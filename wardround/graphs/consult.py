@@ -143,6 +143,7 @@ class Consult:
             "run": self.run,
             "case": self.case.id,
             "model": self.model,
+            "settings": self._started.settings,
             "notice": NOTICE,
             "triage": {
                 "urgency": self.triage.urgency.value,

@@ -22,7 +22,7 @@ RECURSION_LIMIT = 100
 def compile_flow(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Any:
     """Return the compiled state machine."""
     flow: StateGraph[State, Context, State, State] = StateGraph(State, context_schema=Context)
-    for name, node in (
+    steps: tuple[tuple[str, Any], ...] = (
         ("intake", nodes.intake),
         ("triage", nodes.triage),
         ("plan", nodes.plan),
@@ -34,8 +34,9 @@ def compile_flow(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Any:
         ("gate", nodes.gate),
         ("ask_person", person.ask_person),
         ("heed_person", person.heed_person),
-    ):
-        flow.add_node(name, node)  # type: ignore[call-overload]
+    )
+    for name, step in steps:
+        flow.add_node(name, step)
     flow.add_edge(START, "intake")
     flow.add_edge("intake", "triage")
     flow.add_edge("triage", "plan")

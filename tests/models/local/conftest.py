@@ -11,10 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from wardround.models.local.chat import LocalChatModel, local_chat
 from wardround.models.local.settings import LocalSettings
-from wardround.testing.tiny import build, mend_torchvision
-
-# before transformers is asked for a processor that imports it
-mend_torchvision()
+from wardround.testing.tiny import build
 
 SETTINGS = LocalSettings(device="cpu", dtype="float32", batch=8, context=1024)
 

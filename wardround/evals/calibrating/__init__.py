@@ -1,0 +1,1 @@
+"""How a calibration is fitted on labelled consults, measured, and written down as a card."""

@@ -1,0 +1,1 @@
+"""Claims with evidence and the right verdict: a benchmark of hallucination detectors."""
