@@ -47,7 +47,7 @@ fi
 # uv does not read pip's configuration. A folder of wheels that pip is pointed to counts for uv as well; a missing
 # folder would be an error.
 if [ -z "${UV_FIND_LINKS:-}" ]; then
-    links=$("$given" -m pip config get global.find-links 2>/dev/null || true)
+    links=${PIP_FIND_LINKS:-$("$given" -m pip config get global.find-links 2>/dev/null || true)}
     if [ -n "$links" ] && [ -d "$links" ]; then
         export UV_FIND_LINKS="$links"
     fi

@@ -1,11 +1,15 @@
 """The embedded reference model at work in a record, by every protocol."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.tools import BaseTool
 
+from wardround.agents.ehr.episode import Episode
 from wardround.agents.ehr.json_protocol import JsonProtocol
 from wardround.agents.ehr.native import NativeProtocol
 from wardround.agents.ehr.protocol import Protocol
@@ -13,7 +17,7 @@ from wardround.agents.ehr.text_protocol import TextProtocol
 from wardround.environments.fhir.sandbox import Sandbox
 from wardround.graphs.ehr import EhrAgent
 from wardround.knowledge.clinician import reference_clinician
-from wardround.testing.clock import RunningClock
+from wardround.testing.clock import FixedClock, RunningClock
 from wardround.tools.fhir.client import FhirClient
 from wardround.tools.fhir.session import RecordSession, WritePolicy
 from wardround.tools.fhir.toolbox import record_tools
@@ -107,3 +111,26 @@ async def test_a_low_value_is_replaced_by_the_rule_and_a_normal_one_is_not() -> 
     assert (dose["value"], dose["unit"]) == (pytest.approx(40), "mEq")
     _, normal = await worked(task.format(goal="3.0"), TextProtocol())
     assert normal.is_empty
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=IDS)
+async def test_an_episode_is_replayed_without_its_model(protocol: Protocol, tmp_path: Path) -> None:
+    task = f'{TIME} Question: What is the most recent potassium (code "2823-3") of patient p1 in the last 24 hours?'
+
+    async def played(model: str) -> Episode:
+        clock = FixedClock(NOW, 0)  # what the record says of its own times is part of what is sent
+        with Sandbox(clock=clock) as sandbox:
+            sandbox.load(RECORD)
+
+            def tools(session: RecordSession) -> Sequence[BaseTool]:
+                return record_tools(session, reference_clinician().kb, clock)
+
+            agent = EhrAgent(model, protocol, tools=tools, workspace=tmp_path, clock=clock)
+            async with FhirClient("http://sandbox/fhir/R4", transport=sandbox.transport()) as client:
+                return await agent.run(task, RecordSession(client, policy=WritePolicy.ALLOW), case="one")
+
+    first = await played("reference")
+    assert first.result is not None
+    again = await played("replay:one")
+    assert again.error is None, again.error
+    assert (again.turns, again.result) == (first.turns, first.result)

@@ -22,6 +22,7 @@ from wardround.knowledge.clinician import reference_clinician
 from wardround.models.budget import Budget, Meter
 from wardround.models.calling import Caller
 from wardround.models.handle import ModelHandle
+from wardround.models.reaching import record_reached
 from wardround.models.requests import Options
 from wardround.models.resolve import resolve
 from wardround.models.slots import Slots
@@ -99,14 +100,17 @@ class EhrAgent:
         """
         if max_rounds < 1:
             raise UsageError(f"{max_rounds} rounds leave the model no turn; give max_rounds of at least 1")
-        self.model = resolve(model, clinician=reference_clinician(), base_url=base_url, timeout=timeout)
+        folder = Path(workspace) if workspace is not None else None
+        self.model = resolve(
+            model, clinician=reference_clinician(), base_url=base_url, timeout=timeout, workspace=folder
+        )
         self.protocol: Protocol = protocol or NativeProtocol()
         self.max_rounds = max_rounds
         self.budget = budget or Budget()
         self.timeout, self.temperature, self.seed = timeout, temperature, seed
         self.clock: Clock = clock or SystemClock()
         self._tools: Tools = tools or self._record_tools
-        self._keeping = Keeping(Path(workspace) if workspace is not None else None)
+        self._keeping = Keeping(folder)
 
     async def run(
         self,
@@ -146,6 +150,7 @@ class EhrAgent:
             recorder = self._recorder(run, store.writer(run) if store is not None else None, work)
             named = Case(id=case or "", narrative=task)
             recorder.record(RunStarted, case=named.id, model=self.model.spec, settings=settings)
+            record_reached(recorder, self.model)
             if store is not None:
                 store.keep_case(run, named.model_dump_json())
             if saver is not None:

@@ -48,6 +48,23 @@ class Served:
     """Tokens that the model in question reads and writes at most, where the server says so (vLLM does)."""
 
 
+def record_reached(recorder: Recorder, model: ModelHandle, said: Served | None = None) -> None:
+    """Record what is known of a model: what a replay of the run takes it for."""
+    recorder.record(
+        ModelReached,
+        model=model.asked_as,
+        constrained=model.constrained,
+        sampled=model.sampled,
+        several=model.several,
+        choosing=model.choosing,
+        bounded=model.bounded,
+        served=said.names if said is not None else None,
+        context=said.context if said is not None else None,
+        tools=model.tools,
+        images=model.images,
+    )
+
+
 class Reach:
     """Finds out once what a model can do, for all cases that share it.
 
@@ -86,19 +103,7 @@ class Reach:
 
     def record(self, recorder: Recorder, model: ModelHandle) -> None:
         """Record what is known of the model, and as what it is used."""
-        recorder.record(
-            ModelReached,
-            model=model.asked_as,
-            constrained=model.constrained,
-            sampled=model.sampled,
-            several=model.several,
-            choosing=model.choosing,
-            bounded=model.bounded,
-            served=self._served.names if self._served is not None else None,
-            context=self._served.context if self._served is not None else None,
-            tools=model.tools,
-            images=model.images,
-        )
+        record_reached(recorder, model, self._served)
 
     async def _takes(self, content: Any, options: dict[str, Any]) -> bool:
         from langchain_core.messages import HumanMessage

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
+from langchain_core.runnables import Runnable
 
 from wardround.core.errors import NotRecorded, UsageError
 from wardround.models.handle import ModelHandle
@@ -24,6 +25,10 @@ class SilentChatModel(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "wardround-silent"
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        """Return the model as it is: whether it calls tools is in the recording."""
+        return self.bind(tools=list(tools), **kwargs)
 
     def _generate(
         self,

@@ -100,7 +100,8 @@ class VllmServer:
         """What the server printed."""
         self.port = _free_port()
         self._guard: subprocess.Popen[bytes] | None = None
-        self._server = 0
+        self.process_group = 0
+        """Of the server's processes, once started; its id is that of the server."""
 
     @property
     def base_url(self) -> str:
@@ -136,7 +137,7 @@ class VllmServer:
         began = time.monotonic()
         try:
             while not self._is_healthy():
-                if not self.is_running:
+                if self._has_ended():
                     raise ModelUnavailable(self.name, f"vLLM ended before it was ready.{self._log_end()}")
                 if time.monotonic() - began > limit:
                     raise ModelUnavailable(self.name, f"vLLM was not ready after {limit:g} s.{self._log_end()}")
@@ -145,13 +146,16 @@ class VllmServer:
             self.kill()
             raise
 
+    def _has_ended(self) -> bool:
+        return not self.is_running
+
     def stop(self) -> None:
         """Ask the server to end, as an operator would; kill it if it does not."""
         if self._guard is None:
             return
         if self.is_running:
             with suppress(ProcessLookupError):
-                os.kill(self._server, signal.SIGTERM)
+                os.kill(self.process_group, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._guard.wait(_GRACE)
         self.kill()
@@ -178,7 +182,7 @@ class VllmServer:
                 start_new_session=True,
             )
         assert self._guard.stdout is not None
-        self._server = int(self._guard.stdout.readline())
+        self.process_group = int(self._guard.stdout.readline())
 
     def _address(self) -> tuple[str, ...]:
         return ("--host", "127.0.0.1", "--port", str(self.port))
