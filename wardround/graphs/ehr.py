@@ -232,8 +232,7 @@ class EhrAgent:
         from wardround.graphs.ehr_flow import EhrContext
 
         meter = Meter(self.budget, recorder.clock)
-        spent = usage(recorder.events)  # before a resume, if there was one
-        meter.calls, meter.tokens = spent.calls, spent.tokens
+        meter.go_on(usage(recorder.events))  # before a resume, if there was one
         conversation = Conversation(
             caller=Caller(self.model, recorder, meter, Slots(1), self.timeout),
             options=options,

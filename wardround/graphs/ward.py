@@ -43,6 +43,7 @@ from wardround.trace.events import (
     Suspended,
 )
 from wardround.trace.recorder import Recorder, Sink, SystemClock
+from wardround.trace.views import usage
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -306,10 +307,12 @@ class Session:
         settings = ward.settings
         model = await self._model(case, recorder)
         pictures = _pictures(case, recorder, settings.image_side) if model.images else ()
+        meter = Meter(settings.budget, recorder.clock, prices=ward.prices, whole=self.meter)
+        meter.go_on(usage(recorder.events))  # before a resume, if there was one
         caller = Caller(
             model=model,
             recorder=recorder,
-            meter=Meter(settings.budget, recorder.clock, prices=ward.prices, whole=self.meter),
+            meter=meter,
             slots=self._slots,
             timeout=settings.timeout,
             kept=tuple(kept),

@@ -10,6 +10,7 @@ from pydantic import Field
 from wardround.core.errors import BatchBudgetExceeded, BudgetExceeded
 from wardround.core.frozen import Frozen
 from wardround.core.ports import Clock
+from wardround.trace.views import Usage
 
 MILLION = 1_000_000
 
@@ -90,6 +91,14 @@ class Meter:
                 self.money += self.prices.cost(input_tokens, output_tokens)
         if self._whole is not None:
             self._whole.answered(input_tokens, output_tokens)
+
+    def go_on(self, spent: Usage) -> None:
+        """Count what a run used before it was resumed; its time is not counted."""
+        for agent in spent.agents.values():
+            self.calls += agent.calls
+            self.tokens += agent.input_tokens + agent.output_tokens
+            if self.prices is not None:
+                self.money += self.prices.cost(agent.input_tokens, agent.output_tokens)
 
     @property
     def exhausted(self) -> bool:

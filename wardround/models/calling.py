@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,6 +98,7 @@ class Caller:
         if granted < len(rollouts):
             rollouts = tuple(rollouts)[:granted]
             options, request = self._request(messages, options, rollouts)
+            logged = self._found(request, (Origin.LOG,))
         with self.recorder.span(f"{agent} {answer}", SpanKind.MODEL):
             calls = [self._asked(agent, answer, request, rollout, attempt) for rollout in rollouts]
             started = self.recorder.clock.monotonic()
@@ -340,9 +342,10 @@ def _asked_to_wait(error: Exception) -> float | None:
     """Seconds of a `Retry-After` header, where there is one that names seconds."""
     headers: Any = getattr(getattr(error, "response", None), "headers", {})
     try:
-        return float(headers.get("retry-after"))
+        seconds = float(headers.get("retry-after"))
     except (TypeError, ValueError):
         return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _wait(state: RetryCallState) -> float:

@@ -142,7 +142,11 @@ class CallCache:
             row = rows.fetchone()
         if row is None:
             return None
-        return tuple(Reply.model_validate(reply) for reply in json.loads(row[0]))
+        try:
+            return tuple(Reply.model_validate(reply) for reply in json.loads(row[0]))
+        except ValueError as error:
+            what = f"{self._path} holds answers that this version cannot read"
+            raise StoreError(f"{what}; take the file away, or give another") from error
 
     def keep(self, request: Request, replies: Replies, /) -> None:
         """Keep the answers, unless there are some already."""
@@ -179,12 +183,14 @@ class Cassette:
             path: The file.
             mode: `replay` answers from the file alone and fails on anything else; `new` begins the file anew
                 and asks the model; `once` is `replay` where the file is there and `new` where it is not.
-            secrets: Texts that must not stand in the file, beside the values of environment variables whose
-                names end in KEY, TOKEN, SECRET or PASSWORD.
+            secrets: Texts of what is sent that must not stand in the file, beside the values of environment
+                variables whose names end in KEY, TOKEN, SECRET or PASSWORD. Answers are kept as they are.
 
         Raises:
-            UsageError: There is no such file to be replayed, or it is no cassette.
+            UsageError: There is no such file to be replayed, it is no cassette, or a secret is empty.
         """
+        if not all(secret.strip() for secret in secrets):
+            raise UsageError("a secret is empty, and would mask everything; leave it out")
         self._path = path
         self._records = mode == "new" or (mode == "once" and not path.exists())
         self._secrets = (*secrets, *_environment_secrets())
@@ -212,18 +218,22 @@ class Cassette:
         """Write what was answered."""
         line = {
             "key": request.key,
-            "request": request.model_dump(mode="json"),
+            "request": self._masked(request.model_dump(mode="json")),
             "replies": [reply.model_dump(mode="json", exclude_defaults=True) for reply in replies],
         }
         with self._lock, self._path.open("a", encoding="utf-8") as file:
-            file.write(self._masked(line) + "\n")
+            file.write(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n")
             self._kept[request.key] = replies
 
-    def _masked(self, line: dict[str, Any]) -> str:
-        text = json.dumps(line, ensure_ascii=False, sort_keys=True)
-        for secret in self._secrets:
-            text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], MASK)
-        return text
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, str):
+            for secret in self._secrets:
+                value = value.replace(secret, MASK)
+        elif isinstance(value, dict):
+            return {key: self._masked(inner) for key, inner in value.items()}
+        elif isinstance(value, list):
+            return [self._masked(inner) for inner in value]
+        return value
 
 
 _SHORTEST_SECRET = 8
@@ -238,11 +248,11 @@ def _environment_secrets() -> tuple[str, ...]:
 
 def _read_cassette(path: Path) -> dict[str, Replies]:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").removesuffix("\n").split("\n")  # JSON may hold other line breaks
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: no cassette can be read ({error}); record one with mode='new'") from error
     kept: dict[str, Replies] = {}
-    for n, line in enumerate(lines, start=1):
+    for n, line in enumerate(lines if lines != [""] else [], start=1):
         try:
             entry = json.loads(line)
             kept[entry["key"]] = tuple(Reply.model_validate(reply) for reply in entry["replies"])

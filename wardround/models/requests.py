@@ -18,6 +18,8 @@ Options = Mapping[str, Any]
 """Keyword arguments of a call: `temperature`, `seed`, `max_tokens`, `n`, `logprobs`, `response_format` (OpenAI's
 JSON schema), `structured_outputs` (vLLM's `choice` or `regex`), `tools`, `tool_choice`."""
 
+_IMPOSSIBLE = -9999.0
+"""Log probability of a token that has none, as vLLM writes it: JSON has no infinity."""
 _LONG = ("response_format", "structured_outputs", "tools")
 """Options that are named by their content in logs, since every call of a kind repeats them."""
 
@@ -114,9 +116,9 @@ def reply_of(message: AIMessage) -> Reply:
         text=unicode(str(message.text)),
         tool_calls=calls,
         invalid_tool_calls=invalid,
-        finish=metadata.get("finish_reason"),
+        finish=_text(metadata.get("finish_reason")),
         refusal=unicode(refusal) if refusal is not None else None,
-        served_by=metadata.get("model_name"),
+        served_by=_text(metadata.get("model_name")),
         input_tokens=counted["input_tokens"] if counted else None,
         output_tokens=counted["output_tokens"] if counted else None,
         logprobs=_logprobs(metadata.get("logprobs")),
@@ -129,7 +131,8 @@ def _calls(message: AIMessage) -> tuple[tuple[dict[str, Any], ...], tuple[dict[s
     for call in message.tool_calls:
         fault = unsendable(call["args"])
         if fault is None:
-            valid.append({"name": unicode(call["name"]), "args": call["args"], "id": call["id"]})
+            call_id = unicode(call["id"]) if call["id"] is not None else None
+            valid.append({"name": unicode(call["name"]), "args": call["args"], "id": call_id})
         else:
             invalid.append(_invalid(call["name"], json.dumps(call["args"]), call["id"], fault))
     return tuple(valid), tuple(invalid)
@@ -143,7 +146,13 @@ def _invalid(name: str | None, args: str | None, call_id: str | None, error: str
 def _logprobs(given: Any) -> tuple[tuple[str, float], ...] | None:
     if not isinstance(given, Mapping) or given.get("content") is None:
         return None
-    return tuple((unicode(str(token["token"])), float(token["logprob"])) for token in given["content"])
+    return tuple(
+        (unicode(str(token["token"])), max(float(token["logprob"]), _IMPOSSIBLE)) for token in given["content"]
+    )
+
+
+def _text(given: object) -> str | None:
+    return unicode(str(given)) if given is not None else None
 
 
 def unicode(text: str) -> str:

@@ -63,7 +63,7 @@ class Slots:
         finally:
             self._under_way -= 1
             async with self._changed:
-                self._changed.notify_all()
+                self._changed.notify(max(1, int(self.limit) - self._under_way))
 
     def overloaded(self, slot: Slot) -> None:
         """Let fewer calls through, since the server had too many."""

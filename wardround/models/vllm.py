@@ -8,6 +8,8 @@ from wardround.models.openai import OpenAIChat
 
 _CHARACTER = r"[^\x01-\x1f]"
 """Any character but those that must not stand bare in JSON. With NUL among them xgrammar 0.2.8 fails."""
+_DATA = ("const", "default", "enum", "examples")
+"""Keys behind which data stand, and no schema."""
 _COUNTED = 100
 """How often a character is repeated at most in one piece of a pattern; from 150 on xgrammar 0.2.8 fails."""
 
@@ -34,7 +36,7 @@ def bounded_by_pattern(schema: Any) -> Any:
         return [bounded_by_pattern(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    changed = {key: bounded_by_pattern(value) for key, value in schema.items()}
+    changed = {key: value if key in _DATA else bounded_by_pattern(value) for key, value in schema.items()}
     if changed.get("type") == "string" and "maxLength" in changed and not changed.keys() & {"pattern", "format"}:
         shortest, longest = changed.pop("minLength", 0), changed.pop("maxLength")
         changed["pattern"] = _pattern(shortest, longest)
@@ -42,7 +44,9 @@ def bounded_by_pattern(schema: Any) -> Any:
 
 
 def _pattern(shortest: int, longest: int) -> str:
-    first = f"{_CHARACTER}{{{shortest},{max(shortest, min(longest, _COUNTED))}}}"
-    left = longest - max(shortest, _COUNTED)
-    rest = [f"{_CHARACTER}{{0,{min(_COUNTED, left - done)}}}" for done in range(0, left, _COUNTED)]
-    return f"^{first}{''.join(rest)}$"
+    whole = [f"{_CHARACTER}{{{_COUNTED},{_COUNTED}}}"] * (shortest // _COUNTED)
+    begun = shortest % _COUNTED
+    left = longest - len(whole) * _COUNTED
+    first = min(left, _COUNTED)
+    rest = [f"{_CHARACTER}{{0,{min(_COUNTED, left - done)}}}" for done in range(_COUNTED, left, _COUNTED)]
+    return f"^{''.join(whole)}{_CHARACTER}{{{begun},{first}}}{''.join(rest)}$"

@@ -138,7 +138,9 @@ class VllmServer:
         try:
             while not self._is_healthy():
                 if self._has_ended():
-                    raise ModelUnavailable(self.name, f"vLLM ended before it was ready.{self._log_end()}")
+                    raise ModelUnavailable(
+                        self.name, f"vLLM ended before it was ready, {self._end()}.{self._log_end()}"
+                    )
                 if time.monotonic() - began > limit:
                     raise ModelUnavailable(self.name, f"vLLM was not ready after {limit:g} s.{self._log_end()}")
                 time.sleep(0.25)
@@ -194,6 +196,10 @@ class VllmServer:
         except (urllib.error.URLError, OSError):
             return False
 
+    def _end(self) -> str:
+        status = self._guard.returncode if self._guard is not None else 0
+        return f"killed by signal {status - 128}" if status > 128 else f"with exit status {status}"
+
     def _log_end(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()
         return "\n".join([f" The last lines of {self.log}:", *lines[-_SHOWN:]])
@@ -203,7 +209,8 @@ def _find_python(environment: Path | None) -> Path:
     named = environment or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
     if named is None:
         raise UsageError(
-            f"no environment with vLLM is named; make one with scripts/vllm_cpu.sh FOLDER and set {ENVIRONMENT}=FOLDER"
+            "no environment with vLLM is named; make one with Wardround's scripts/vllm_cpu.sh FOLDER and set "
+            f"{ENVIRONMENT}=FOLDER"
         )
     python = named / "bin" / "python"
     if not python.exists() or not (named / "bin" / "vllm").exists():

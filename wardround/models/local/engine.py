@@ -180,14 +180,14 @@ class Engine:
         """Take in what arrives, until a batch is full or the oldest has waited long enough; false when closed."""
         while True:
             wait = None
-            if self._rows:
-                wait = self._rows[0].request.arrived + self._gather - time.monotonic()
-                if len(self._rows) >= self._batch or wait <= 0:
-                    return not self._is_closed
+            if len(self._rows) >= self._batch:
+                return not self._is_closed
+            if self._rows:  # what waits already is taken along, however long the oldest has waited
+                wait = max(0.0, self._rows[0].request.arrived + self._gather - time.monotonic())
             try:
                 request = self._arrivals.get(timeout=wait)
             except queue.Empty:
-                continue
+                return not self._is_closed
             if request is None:
                 return False
             self._prepare(request)

@@ -56,7 +56,10 @@ def build_gemma3(context: int) -> Parts:
         chat_template=gemma("<start_of_image>"),
         image_seq_length=_TOKENS,
     )
-    return Parts(tf.Gemma3ForConditionalGeneration(config), processor, _ENDS)
+    model = tf.Gemma3ForConditionalGeneration(config)
+    # transformers starts the projection at zero, with which an image changes nothing of what an untaught model says
+    model.model.multi_modal_projector.mm_input_projection_weight.data.normal_(0.0, 0.1)
+    return Parts(model, processor, _ENDS)
 
 
 def build_gemma3_text(context: int) -> Parts:

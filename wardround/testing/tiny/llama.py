@@ -52,7 +52,11 @@ def build_mllama(context: int) -> Parts:
         tokenizer=tokenizer,
         chat_template=llama("<|image|>"),
     )
-    return Parts(tf.MllamaForConditionalGeneration(config), processor, _ENDS)
+    model = tf.MllamaForConditionalGeneration(config)
+    for name, parameter in model.named_parameters():
+        if name.endswith(("cross_attn_attn_gate", "cross_attn_mlp_gate")):
+            parameter.data.fill_(1.0)  # transformers starts with closed gates, behind which no image is seen
+    return Parts(model, processor, _ENDS)
 
 
 def build_llava(context: int) -> Parts:
