@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import wardround as wr
-from wardround.core.errors import ModelUnavailable, UsageError
+from wardround.core.errors import BatchBudgetExceeded, ModelUnavailable, UsageError
 from wardround.graphs.batch import Progress, ResultFile, consult_many, entries
+from wardround.models.budget import Prices
 
 
 def write_cases(path: Path, count: int) -> Path:
@@ -112,3 +113,37 @@ def test_a_hundred_cases_killed_in_the_middle_and_resumed_are_each_done_once(tmp
     keys = Counter(json.loads(line)["key"] for line in out.read_text("utf-8").splitlines())
     assert keys == Counter({f"case-{n}": 1 for n in range(100)})
     assert json.loads(finished.stdout)["cases"] == 100
+
+
+async def test_a_budget_of_all_cases_ends_the_batch_and_keeps_what_is_done(tmp_path: Path) -> None:
+    batch = entries(write_cases(tmp_path / "cases.jsonl", 6))
+    one = (await wr.Ward().aconsult(batch[0].load())).usage.calls
+    out = tmp_path / "out.jsonl"
+    results = ResultFile(out, resume=False)
+    ward = wr.Ward(budget=wr.Budget(calls=2 * one), concurrency=1)
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await consult_many(ward, batch, results)
+    results.close()
+    assert raised.group_contains(BatchBudgetExceeded, match="of all cases together, the budget of .* calls is used up")
+    done = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert len(done) <= 2
+    assert all(
+        row["decision"]["status"] != "abstained" or "budget" not in str(row["decision"]["reasons"]) for row in done
+    )
+    rest = ResultFile(out, resume=True)
+    await consult_many(wr.Ward(), batch, rest)
+    rest.close()
+    assert len(out.read_text("utf-8").splitlines()) == 6
+
+
+def test_money_is_counted_and_limited() -> None:
+    prices = Prices(input=1_000_000.0, output=0.0)
+    settings = wr.ConsultSettings(budget=wr.Budget(money=1.0))
+    case = wr.Case(narrative="A 30-year-old woman with dysuria.")
+    consult = wr.Ward(settings=settings, prices=prices).consult(case)
+    assert consult.usage.calls == 1
+    assert consult.money is not None
+    assert consult.money > 1.0
+    assert "budget" in {reason.code.value for reason in consult.decision.reasons}
+    with pytest.raises(UsageError, match="needs prices"):
+        wr.Ward(settings=settings)

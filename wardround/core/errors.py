@@ -141,6 +141,10 @@ class BudgetExceeded(WardroundError):
 class BatchBudgetExceeded(BudgetExceeded):
     """The cases of one run together used up what they were given."""
 
+    def __init__(self, resource: str, limit: float, used: float) -> None:
+        super().__init__(resource, limit, used)
+        self.args = (f"of all cases together, the {self.args[0]}",)
+
 
 class StoreError(WardroundError):
     """The workspace cannot be read or written."""

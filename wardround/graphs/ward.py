@@ -128,7 +128,7 @@ class Ward:
             raise UsageError("asking a person needs a workspace to wait in; give workspace=DIR")
         limits = (self.settings.budget.money, budget.money if budget is not None else None)
         if prices is None and any(limit is not None for limit in limits):
-            raise UsageError("a budget of money needs prices; give prices=Prices(input=..., output=...)")
+            raise UsageError("a budget of money needs prices; give --prices IN,OUT, or prices=Prices(...)")
 
     def consult(self, case: Case) -> Consult:
         """Consult one case and wait for the decision."""

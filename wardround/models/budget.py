@@ -102,19 +102,8 @@ class Meter:
 
     @property
     def exhausted(self) -> bool:
-        """Whether another call would be refused."""
-        return any(limit is not None and used >= limit for _, limit, used in self._used()) or (
-            self._whole is not None and self._whole.exhausted
-        )
-
-    def check(self) -> None:
-        """Look whether there is anything left.
-
-        Raises:
-            BudgetExceeded: There is none left of some resource.
-        """
-        with self._lock:
-            self._refuse_beyond()
+        """Whether another call would be refused by this budget; one of the whole run is an error when it is met."""
+        return any(limit is not None and used >= limit for _, limit, used in self._used())
 
     def _of_the_whole(self, calls: int) -> int:
         if self._whole is None:
