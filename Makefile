@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-test: pyproject.toml constraints-cpu.txt | $(BIN)/python
 	@echo "installing Wardround and what its tests need (about two minutes)"
-	@$(BIN)/python -m pip install --quiet --constraint constraints-cpu.txt --editable '.[all,test,lint]'
+	@$(BIN)/python -m pip install --quiet --no-compile --constraint constraints-cpu.txt --editable '.[all,test,lint]'
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,22 @@ server.start()
         os.killpg(group, 0)
         os.kill(starter.pid, signal.SIGKILL)
     assert gone(group)
+
+
+def test_a_server_whose_guard_was_killed_is_killed_with_the_rest(folder: Path, tmp_path: Path) -> None:
+    environment = fake_environment(tmp_path, "sleep 600 & sleep 600")
+    server = VllmServer(folder, environment=environment, log=tmp_path / "log")
+
+    def kill_guard() -> None:
+        guard = int(Path(f"/proc/{server.process_group}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(guard, signal.SIGKILL)
+
+    timer = threading.Timer(1.0, kill_guard)
+    timer.start()
+    with pytest.raises(ModelUnavailable, match="ended before it was ready, with exit status -9"):
+        server.start()
+    timer.join()
+    assert gone(server.process_group)
 
 
 def gone(group: int, within: float = 10.0) -> bool:

@@ -54,6 +54,10 @@ def kill_group():
         os.killpg(server.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+def end(*_):
+    kill_group()
+    os._exit(143)
+signal.signal(signal.SIGTERM, end)
 def watch():
     while sys.stdin.buffer.raw.read(1):
         pass
@@ -169,6 +173,8 @@ class VllmServer:
             return
         with guard:  # its standard input ends, on which it kills the group
             pass
+        with suppress(ProcessLookupError):  # in case that the guard itself was killed
+            os.killpg(self.process_group, signal.SIGKILL)
 
     def _launch(self) -> None:
         serve = ("serve", str(self.folder), "--served-model-name", self.name)
