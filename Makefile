@@ -40,7 +40,8 @@ $(VLLM)/wardround-vllm-cpu: scripts/vllm_cpu.sh scripts/vllm_cpu/overrides.txt |
 
 test: $(VENV)/.installed-test $(R4) $(VLLM)/wardround-vllm-cpu
 	@echo "running all tests"
-	@WARDROUND_R4_EXAMPLES=$(CURDIR)/$(R4) WARDROUND_VLLM=$(wildcard $(CURDIR)/$(VLLM)) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@test -e $(VLLM)/wardround-vllm-cpu && export WARDROUND_VLLM=$(CURDIR)/$(VLLM); \
+	WARDROUND_R4_EXAMPLES=$(CURDIR)/$(R4) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: lint types imports
 

@@ -53,6 +53,9 @@ if [ -z "${UV_FIND_LINKS:-}" ]; then
     fi
 fi
 
+# Behind a proxy of its own a site's certificates are in the system's store, where pip and curl find them.
+export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-1} UV_NATIVE_TLS=${UV_NATIVE_TLS:-1}
+
 "$given" -m uv venv --quiet --clear --python "$given" --no-python-downloads "$environment"
 
 # torchaudio and torchcodec come as CUDA builds, whose import fails beside a CPU build of torch and takes that of

@@ -173,8 +173,9 @@ class VllmServer:
             return
         with guard:  # its standard input ends, on which it kills the group
             pass
-        with suppress(ProcessLookupError):  # in case that the guard itself was killed
-            os.killpg(self.process_group, signal.SIGKILL)
+        if guard.returncode < 0:  # the guard itself was killed before it could
+            with suppress(ProcessLookupError):
+                os.killpg(self.process_group, signal.SIGKILL)
 
     def _launch(self) -> None:
         serve = ("serve", str(self.folder), "--served-model-name", self.name)
