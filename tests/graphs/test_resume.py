@@ -126,13 +126,16 @@ def test_a_run_whose_model_went_away_goes_on_where_it_broke_off(tmp_path: Path, 
     resumed = ward.resume(run)
     assert state(tmp_path, run) == "done"
     assert_the_same(resumed, unbroken)
-    assert len(chat._answered) == len(set(chat._answered)) == unbroken.usage.calls
+    # an answer that came while another call was already failing is cut off before it is written down
+    kept = [e for e in broken if isinstance(e, ModelAnswered)]
+    assert len(set(chat._answered)) == unbroken.usage.calls
+    assert len(chat._answered) == unbroken.usage.calls + k - len(kept)
     events = logged(tmp_path, run)
     assert [e.seq for e in events] == list(range(len(events)))
     assert len([e for e in events if isinstance(e, Resumed)]) == 1
     live = [e for e in events if isinstance(e, ModelAnswered) and e.origin is Origin.LIVE]
     assert len(live) == unbroken.usage.calls
-    unanswered = len([e for e in broken if isinstance(e, ModelAsked)]) - k
+    unanswered = len([e for e in broken if isinstance(e, ModelAsked)]) - len(kept)
     assert resumed.usage.calls == unbroken.usage.calls + unanswered
 
 

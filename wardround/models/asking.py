@@ -111,7 +111,8 @@ class Asker:
         Raises:
             ModelUnavailable: The model could not be reached or did not answer in time.
         """
-        if len(rollouts) > 1 and not self.caller.model.several:
+        # vLLM refuses `n` for an answer that is not drawn
+        if len(rollouts) > 1 and (temperature == 0 or not self.caller.model.several):
             each = [self.ask_several(agent, messages, schema, rollouts=(r,), temperature=temperature) for r in rollouts]
             return [answered for several in await asyncio.gather(*each) for answered in several]
         options = self.options(schema, rollouts[0], temperature)
