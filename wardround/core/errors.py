@@ -16,7 +16,7 @@ WardroundError
 │  ├─ ToolRetry              the arguments were wrong and can be mended
 │  └─ ToolRefused            not allowed, do not repeat
 ├─ BudgetExceeded            a case used up its calls, tokens, seconds or money
-│  └─ BatchBudgetExceeded    the cases of one run did together
+├─ BatchBudgetExceeded       the cases of one run did together
 └─ StoreError                the workspace cannot be read or written
 """
 
@@ -138,12 +138,14 @@ class BudgetExceeded(WardroundError):
         super().__init__(f"budget of {limit:g} {resource} is used up ({used:g}); raise it or ask for less")
 
 
-class BatchBudgetExceeded(BudgetExceeded):
-    """The cases of one run together used up what they were given."""
+class BatchBudgetExceeded(WardroundError):
+    """The cases of one run together used up what they were given; unlike a case's own budget it ends the run."""
 
     def __init__(self, resource: str, limit: float, used: float) -> None:
-        super().__init__(resource, limit, used)
-        self.args = (f"of all cases together, the {self.args[0]}",)
+        self.resource, self.limit, self.used = resource, limit, used
+        super().__init__(
+            f"of all cases together, the budget of {limit:g} {resource} is used up ({used:g}); raise it or ask for less"
+        )
 
 
 class StoreError(WardroundError):

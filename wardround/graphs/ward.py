@@ -96,7 +96,8 @@ class Ward:
             local: How `hf:` loads and runs a model.
             kept: A cache or a cassette of model calls; asked before the model is.
             prices: What the model costs.
-            budget: Of all cases of one session or batch together, beside the budget that each case has.
+            budget: Of all cases of one session or batch together, beside the budget that each case has. `Budget`
+                allows 200 calls unless told otherwise.
             clinician: Knowledge other than the embedded one.
             roster: Specialties other than the embedded ones.
             clock: For times in the log.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from wardround.core.answers import ToolChoice
-from wardround.core.errors import BatchBudgetExceeded, BudgetExceeded, UsageError
+from wardround.core.errors import BudgetExceeded, UsageError
 from wardround.models.calling import Called, Caller
 from wardround.models.parsing import Refused, Unreadable, parse_answer
 from wardround.models.refusals import quoted
@@ -118,8 +118,6 @@ class Asker:
         options = self.options(schema, rollouts[0], temperature)
         try:
             called = await self.caller.call(agent, schema.__name__, messages, options, rollouts=rollouts)
-        except BatchBudgetExceeded:
-            raise
         except BudgetExceeded as error:
             return [Answered(None, str(error)) for _ in rollouts]
         unasked = [Answered[T](None, "the budget of calls is used up") for _ in rollouts[len(called) :]]
@@ -151,8 +149,6 @@ class Asker:
             options["structured_outputs"] = {"choice": list(choices)}
         try:
             (called,) = await self.caller.call(agent, Chosen.__name__, messages, options, rollouts=(rollout,))
-        except BatchBudgetExceeded:
-            raise
         except BudgetExceeded as error:
             return Answered(None, str(error))
         said = called.reply.text.strip()
@@ -179,8 +175,6 @@ class Asker:
         options = {**self._sampling(rollout, 0.0), "tools": list(tools)}
         try:
             (called,) = await self.caller.call(agent, ToolChoice.__name__, messages, options, rollouts=(rollout,))
-        except BatchBudgetExceeded:
-            raise
         except BudgetExceeded as error:
             return Answered(None, str(error))
         reply = called.reply
@@ -242,8 +236,6 @@ class Asker:
                 (called,) = await self.caller.call(
                     agent, schema.__name__, conversation, options, rollouts=(rollout,), attempt=attempt + 1
                 )
-            except BatchBudgetExceeded:
-                raise
             except BudgetExceeded as error:
                 return Answered(None, str(error))
         return unread

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from wardround.core.errors import BatchBudgetExceeded, BudgetExceeded
 from wardround.core.frozen import Frozen
 from wardround.core.ports import Clock
-from wardround.trace.views import Usage
+
+if TYPE_CHECKING:
+    from wardround.trace.views import Usage
 
 MILLION = 1_000_000
 

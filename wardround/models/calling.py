@@ -261,12 +261,21 @@ def _bound(model: ModelHandle, options: Options) -> dict[str, Any]:
     rest = {name: value for name, value in options.items() if name not in ("tools", "tool_choice")}
     if not options.get("tools"):
         return rest
-    choice = {"tool_choice": options["tool_choice"]} if options.get("tool_choice") is not None else {}
+    return {**tools_bound(model, options["tools"], options.get("tool_choice")), **rest}
+
+
+def tools_bound(model: ModelHandle, tools: Sequence[Mapping[str, Any]], choice: str | None = None) -> dict[str, Any]:
+    """Return the keyword arguments by which a model is given tools.
+
+    Raises:
+        UsageError: It takes none.
+    """
+    chosen: dict[str, Any] = {"tool_choice": choice} if choice is not None else {}
     try:
-        bound: Any = model.chat.bind_tools(options["tools"], **choice)
+        bound: Any = model.chat.bind_tools([dict(tool) for tool in tools], **chosen)
     except NotImplementedError as error:
         raise UsageError(f"model {model.spec} takes no tool calls; use the json protocol") from error
-    return {**bound.kwargs, **rest}
+    return dict(bound.kwargs)
 
 
 async def _streamed(

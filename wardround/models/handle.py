@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from wardround.models.keeping import Calls
 
 
+DEFAULT_BASE_URL = "http://127.0.0.1:8000/v1"
+"""Where `vllm serve` listens."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """An OpenAI-compatible server and the name by which it is asked for a model."""

@@ -16,6 +16,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from wardround.core.errors import UsageError
+from wardround.models.handle import DEFAULT_BASE_URL
 
 _BODY = ("response_format", "structured_outputs")
 """Options that go into the body as they are.
@@ -78,7 +79,7 @@ def openai_chat(name: str, *, base_url: str, timeout: float, kind: type[OpenAICh
     try:
         httpx.URL(base_url)
     except httpx.InvalidURL as error:
-        what = f"{base_url} is no address ({error}); give --base-url such as http://127.0.0.1:8000/v1"
+        what = f"{base_url} is no address ({error}); give --base-url such as {DEFAULT_BASE_URL}"
         raise UsageError(what) from error
     # A kept connection belongs to the event loop that opened it, and every synchronous consult has its own.
     limits = httpx.Limits(max_keepalive_connections=0)

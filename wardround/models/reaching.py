@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wardround.core.errors import ModelBusy, ModelError, ModelUnavailable, UsageError
 from wardround.core.extras import require
 from wardround.models.calling import ask_once
-from wardround.models.handle import Endpoint, ModelHandle
+from wardround.models.handle import DEFAULT_BASE_URL, Endpoint, ModelHandle
 from wardround.trace.events import ModelReached
 from wardround.trace.recorder import Recorder
 
@@ -167,7 +167,7 @@ async def served(spec: str, endpoint: Endpoint, *, seconds: float) -> Served | N
         async with client_module.AsyncClient(timeout=seconds) as client:
             response = await client.get(url, headers=headers)
     except (client_module.InvalidURL, client_module.UnsupportedProtocol) as error:
-        what = f"{url} is no address ({error}); give --base-url such as http://127.0.0.1:8000/v1"
+        what = f"{url} is no address ({error}); give --base-url such as {DEFAULT_BASE_URL}"
         raise UsageError(what) from error
     except client_module.HTTPError as error:
         why = str(error) or type(error).__name__

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from wardround.core.errors import UsageError
 from wardround.core.extras import require
 from wardround.core.ports import Clinician
-from wardround.models.handle import Endpoint, ModelHandle
+from wardround.models.handle import DEFAULT_BASE_URL, Endpoint, ModelHandle
 from wardround.models.local.settings import LocalSettings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 SPECS = "reference, vllm:NAME, openai:NAME, hf:PATH-or-ID, scripted:FILE or replay:RUN"
-DEFAULT_BASE_URL = "http://127.0.0.1:8000/v1"
-"""Where `vllm serve` listens."""
 
 
 def resolve(

@@ -17,7 +17,7 @@ from wardround.agents.ehr.protocol import (
     ToolCall,
     ToolCalls,
 )
-from wardround.core.errors import UsageError
+from wardround.models.calling import tools_bound
 from wardround.models.handle import ModelHandle
 
 if TYPE_CHECKING:
@@ -60,10 +60,7 @@ class NativeProtocol:
         from langchain_core.utils.function_calling import convert_to_openai_tool
 
         offered = [*(convert_to_openai_tool(tool) for tool in tools), _FINISH_TOOL]
-        try:
-            model.chat.bind_tools(offered)
-        except NotImplementedError as error:
-            raise UsageError(f"model {model.spec} takes no tool calls; use the json protocol") from error
+        tools_bound(model, offered)  # a model that takes none is found out before it is asked
         return {"tools": offered}
 
     def opening(self, task: str, tools: Sequence[BaseTool], api_base: str) -> list[BaseMessage]:
