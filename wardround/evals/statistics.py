@@ -61,7 +61,8 @@ def proportion(hits: Sequence[bool]) -> Estimate:
     share = sum(hits) / n
     middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half), n)
+    # rounding may put an end just inside of a share of 0 or 1
+    return Estimate(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)), n)
 
 
 def clustered(hits: Sequence[bool], clusters: Sequence[str], *, seed: int = 0) -> Estimate:
