@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from wardround.core.case_file import parse_fhir_time
 from wardround.core.errors import ToolRetry, UsageError
 from wardround.core.finding import Assertion, Finding
+from wardround.core.items import ProvenanceItem
 from wardround.core.source import Source, SourceKind
 from wardround.knowledge.clinician import KnowledgeClinician
 from wardround.knowledge.text import tokens
 from wardround.tools.fhir.access import Resource, codes, mapping, number, objects, string, unicode
+from wardround.tools.fhir.copies import copied_forward, declared
 from wardround.tools.fhir.wording import document_sentences, is_void, source_kind, when, words
 from wardround.tools.tool import Patient, ToolResult
 
@@ -33,6 +35,8 @@ class Chart:
     used: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    copies: list[ProvenanceItem] = field(default_factory=list)
+    """Which sources and documents were copied or derived from which others."""
 
 
 def read_record(
@@ -41,6 +45,7 @@ def read_record(
     """Turn resources into sources and readings; what says nothing to a diagnosis is counted, not fatal."""
     chart = Chart()
     read: list[tuple[Source, list[Finding]]] = []
+    resources = list(resources)
     for place, resource in enumerate(resources):
         kind = str(resource.get("resourceType"))
         if kind == "Patient":
@@ -54,6 +59,7 @@ def read_record(
     for source, findings in read:
         chart.sources.append(source)
         chart.findings += findings
+    chart.copies += [*declared(resources), *copied_forward(chart.sources)]
     return chart
 
 

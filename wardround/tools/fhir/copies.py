@@ -1,0 +1,66 @@
+"""Which parts of a record are copies of others, so that a copied error does not count twice.
+
+Notes are copied forward: in one study of 23,630 progress notes 18 % of the text was entered by hand and 46 % was copied
+(Wang, Khanna and Najafi, JAMA Intern Med 2017, doi 10.1001/jamainternmed.2017.1548; recalled, not re-read).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from wardround.core.items import Provenance, ProvenanceItem
+from wardround.core.source import Source, SourceKind
+from wardround.tools.fhir.access import Resource, mapping, objects, string
+
+TELLING_WORDS = 8
+"""A sentence of fewer words may well be written twice by people who saw the same. Our own choice."""
+
+
+def copied_forward(sources: Sequence[Source]) -> Iterator[ProvenanceItem]:
+    """Yield which sentences of notes stand word for word in an earlier document.
+
+    Of documents without a time, or of one time, the first by name counts as the original: which it is changes
+    nothing for the weight.
+
+    Args:
+        sources: Of one record, in any order.
+    """
+    originals: dict[str, Source] = {}
+    notes = [s for s in sources if s.kind is SourceKind.CLINICIAN_NOTE and len(s.text.split()) >= TELLING_WORDS]
+    for source in sorted(notes, key=_age):
+        original = originals.setdefault(_plain(source.text), source)
+        if original.document != source.document:
+            yield ProvenanceItem(kind=Provenance.DERIVED_FROM, tail=source.id, head=original.id)
+
+
+def _age(source: Source) -> tuple[bool, float, str, str]:
+    return source.time is None, source.time.timestamp() if source.time else 0.0, source.document, source.title
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def declared(resources: Iterable[Resource]) -> Iterator[ProvenanceItem]:
+    """Yield what the record itself says comes from what: `derivedFrom` of Observations, `relatesTo` of documents.
+
+    A document that transforms or replaces another repeats it; one that appends to it does not.
+    """
+    for resource in resources:
+        name = _name(resource)
+        for origin in objects(resource.get("derivedFrom")) if resource.get("resourceType") == "Observation" else ():
+            yield from _derived(name, string(origin.get("reference")))
+        for related in objects(resource.get("relatesTo")):
+            if related.get("code") in ("transforms", "replaces", "signs"):
+                target = mapping(related.get("target")) or mapping(related.get("targetReference"))
+                yield from _derived(name, string(target.get("reference")))
+
+
+def _derived(tail: str | None, head: str | None) -> Iterator[ProvenanceItem]:
+    if tail and head and tail != head:
+        yield ProvenanceItem(kind=Provenance.DERIVED_FROM, tail=tail, head=head)
+
+
+def _name(resource: Resource) -> str | None:
+    given = string(resource.get("id"))
+    return f"{resource.get('resourceType')}/{given}" if given else None
