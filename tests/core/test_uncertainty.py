@@ -8,14 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from wardround.core.uncertainty import WEIGHTS, Part, answer_entropy, combine, disagreement
+from wardround.core.uncertainty import WEIGHTS, Part, combine
 
 UNIT = st.floats(0.0, 1.0)
 PARTS = st.dictionaries(st.sampled_from(list(Part)), UNIT, min_size=1)
 OPEN_PARTS = st.dictionaries(st.sampled_from(list(Part)), st.floats(0.0, 0.999), min_size=1)
-DISTRIBUTION = st.dictionaries(st.sampled_from("abcde"), st.floats(0.01, 1.0), min_size=1).map(
-    lambda raw: {key: value / sum(raw.values()) for key, value in raw.items()}
-)
 laws = settings(max_examples=150, deadline=None)
 
 
@@ -84,48 +81,3 @@ def test_a_veto_outweighs_a_heavier_part_below_one() -> None:
 def test_a_part_that_is_no_number_is_refused_and_never_counts_as_certain(value: float) -> None:
     with pytest.raises(ValidationError, match="finite"):
         combine({Part.EVIDENCE: value, Part.SELF: 0.1})
-
-
-@laws
-@given(st.lists(st.integers(0, 20), max_size=6))
-def test_the_entropy_of_answers_lies_between_zero_and_one(counts: list[int]) -> None:
-    assert 0.0 <= answer_entropy(counts) <= 1.0
-
-
-@pytest.mark.parametrize(
-    ("counts", "entropy"),
-    [([], 0.0), ([1], 0.0), ([5], 0.0), ([5, 0], 0.0), ([1, 1, 1], 1.0), ([2, 2], 0.5), ([3, 1], 0.40563906222956647)],
-)
-def test_the_entropy_of_answers_is_normalised_by_their_number(counts: list[int], entropy: float) -> None:
-    assert answer_entropy(counts) == pytest.approx(entropy)
-
-
-@laws
-@given(st.lists(DISTRIBUTION, max_size=5), st.randoms())
-def test_disagreement_is_bounded_and_symmetric(distributions: list[dict[str, float]], random: Random) -> None:
-    value = disagreement(distributions)
-    shuffled = list(distributions)
-    random.shuffle(shuffled)
-    assert 0.0 <= value <= 1.0
-    assert disagreement(shuffled) == pytest.approx(value, abs=1e-9)
-
-
-@laws
-@given(DISTRIBUTION, st.integers(1, 5))
-def test_those_who_say_the_same_do_not_disagree(distribution: dict[str, float], count: int) -> None:
-    assert disagreement([distribution] * count) == pytest.approx(0.0, abs=1e-9)
-
-
-def test_certainty_of_different_diagnoses_is_full_disagreement() -> None:
-    assert disagreement([{"a": 1.0}, {"b": 1.0}, {"c": 1.0}]) == pytest.approx(1.0)
-
-
-def test_what_a_distribution_leaves_open_is_an_outcome_of_its_own() -> None:
-    assert disagreement([{"a": 1.0}, {}]) == pytest.approx(1.0)
-    assert disagreement([{"a": 0.5}, {"a": 0.5}]) == pytest.approx(0.0)
-
-
-def test_a_rounding_error_in_a_sum_is_no_outcome() -> None:
-    exact = [{"a": 1.0}, {"b": 1.0}, {"a": 0.5, "b": 0.5}]
-    rounded = [{"a": 1.0}, {"b": 1.0}, {"a": 0.5, "b": 0.4999999999999999}]
-    assert disagreement(rounded) == pytest.approx(disagreement(exact), abs=1e-9)

@@ -218,7 +218,7 @@ def test_a_triage_that_needs_nobody_goes_to_the_attending() -> None:
 
 
 def test_specialists_are_asked_once_for_each_rollout_with_the_evidence_in_another_order() -> None:
-    ward = wr.Ward(settings=wr.ConsultSettings(rollouts=3))
+    ward = wr.Ward(settings=wr.ConsultSettings(rollouts=3, least_rollouts=3))
     consult = ward.consult(wr.Case(narrative=APPENDICITIS))
     asked = [e for e in consult.events if isinstance(e, ModelAsked) and e.answer == "SpecialistAnswer"]
     agents = {e.agent for e in asked}

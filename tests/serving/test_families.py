@@ -14,7 +14,7 @@ from wardround.models.local.settings import LocalSettings
 from wardround.testing.tiny import FAMILIES, build
 from wardround.trace.events import ImageRead, ModelAnswered, ModelReached
 
-SETTINGS = wr.ConsultSettings(rollouts=2, rollouts_differ_by="sampling", tool_steps=1, rounds=0, max_tokens=24)
+SETTINGS = wr.ConsultSettings(rollouts=2, rollouts_differ_by=("temperature",), tool_steps=1, rounds=0, max_tokens=24)
 LOCAL = LocalSettings(device="cpu", dtype="float32", batch=4, context=4096)
 TEXT_ALONE = {"gemma3_text", "llama", "mistral", "mt5", "phi3", "qwen2", "qwen3"}
 

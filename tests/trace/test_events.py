@@ -21,6 +21,7 @@ from wardround.trace.events import (
     SCHEMA_VERSION,
     AnswerFault,
     AnswerRefused,
+    CardNamed,
     DecisionMade,
     Event,
     EvidenceAdded,
@@ -35,6 +36,7 @@ from wardround.trace.events import (
     PlanMade,
     RecordRead,
     Resumed,
+    RolloutsEnded,
     RunEnded,
     RunStarted,
     SpanEnded,
@@ -84,6 +86,7 @@ ITEMS = [
 ]
 FIELDS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
     RunStarted: {"case": TEXT, "model": TEXT, "settings": OBJECT},
+    CardNamed: {"card": OBJECT},
     Resumed: {"answer": NOTHING | OBJECT},
     SpanStarted: {"opened": TEXT, "name": TEXT, "kind": st.sampled_from(SpanKind)},
     SpanEnded: {
@@ -145,7 +148,14 @@ FIELDS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
         "routed": several(TEXT),
     },
     PlanMade: {"indicators": several(OBJECT)},
-    OpinionGiven: {"agent": TEXT, "rollout": COUNT, "opinion": NOTHING | OBJECT},
+    OpinionGiven: {
+        "agent": TEXT,
+        "rollout": COUNT,
+        "opinion": NOTHING | OBJECT,
+        "cluster": NOTHING | TEXT,
+        "tokens": NOTHING | several(st.floats(-50.0, 0.0)),
+    },
+    RolloutsEnded: {"agent": TEXT, "asked": COUNT, "because": TEXT, "holds": st.floats(0.0, 1.0)},
     GatheringChosen: {"round": COUNT, "because": TEXT, "action": TEXT, "found": COUNT},
     UncertaintyMeasured: {
         "answer": NOTHING | TEXT,

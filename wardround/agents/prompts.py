@@ -99,9 +99,17 @@ def evidence_lines(sources: Iterable[Source]) -> str:
     )
 
 
-def specialist_role(specialty: Specialty) -> str:
-    """Return who a specialist is."""
-    return f"You are the specialist for {specialty.name} ({specialty.id}). {specialty.focus}"
+STANCES = (
+    "",
+    "Ask first what would be dangerous to miss, and whether it is excluded.",
+    "Ask first what else would explain the findings, and what speaks against the obvious answer.",
+)
+"""What a specialist is told to look for in rollouts that differ by role; the first is the plain one."""
+
+
+def specialist_role(specialty: Specialty, stance: int = 0) -> str:
+    """Return who a specialist is, and which of the `STANCES` it takes."""
+    return f"You are the specialist for {specialty.name} ({specialty.id}). {specialty.focus} {STANCES[stance]}".rstrip()
 
 
 def posterior_section(differential: Differential, count: int = 10) -> str:

@@ -20,6 +20,7 @@ from wardround.core.case import Case
 from wardround.core.claim import Claim, Verdict
 from wardround.core.decision import Triage, Urgency
 from wardround.core.differential import Differential
+from wardround.core.estimators.plan import RolloutPlan
 from wardround.core.source import Source
 from wardround.models.asking import Answered, Asker
 
@@ -104,44 +105,43 @@ async def opinions(
     briefing: Briefing,
     specialty: Specialty,
     indicators: Sequence[str],
+    plan: Sequence[RolloutPlan],
     *,
-    rollouts: Sequence[int],
-    temperature: float,
-    reorder: bool,
+    first: int,
 ) -> list[Answered[SpecialistAnswer]]:
-    """Ask a specialist for several opinions.
+    """Ask a specialist for several opinions, all at once.
+
+    Rollouts that are shown the same are asked for in one request where the model takes that, so that the prompt is
+    read once.
 
     Args:
         asker: Asks.
         briefing: What is shown.
         specialty: Who is asked.
         indicators: What the plan wants to have established.
-        rollouts: Numbers of the askings.
-        temperature: Of the askings; of the first it is 0 where they differ by order.
-        reorder: Whether every rollout sees the evidence in another order; otherwise all are drawn from the
-            same prompt, in one request where the model takes that.
+        plan: How each is asked.
+        first: Number of the asking that a plan's index 0 has.
     """
-    if not reorder:
-        question = _opinion_question(briefing, specialty, indicators, briefing.sources)
-        return await asker.ask_several(
-            specialty.id, question, SpecialistAnswer, rollouts=rollouts, temperature=temperature
-        )
-    step = max(1, len(briefing.sources) // 3)
+    alike: dict[tuple[int, float, tuple[int, ...]], list[int]] = {}
+    for one in plan:
+        alike.setdefault((one.role, one.temperature, one.evidence), []).append(first + one.index)
     each = []
-    for n, rollout in enumerate(rollouts):
-        shift = rollout * step % max(1, len(briefing.sources))
-        rotated = [*briefing.sources[shift:], *briefing.sources[:shift]]
-        question = _opinion_question(briefing, specialty, indicators, rotated)
-        warmth = temperature if n else 0.0
-        each.append(asker.ask(specialty.id, question, SpecialistAnswer, rollout=rollout, temperature=warmth))
-    return await asyncio.gather(*each)
+    for (role, temperature, evidence), rollouts in alike.items():
+        shown = [briefing.sources[place] for place in evidence]
+        question = _opinion_question(briefing, specialty, indicators, shown, role)
+        each.append(
+            asker.ask_several(specialty.id, question, SpecialistAnswer, rollouts=rollouts, temperature=temperature)
+        )
+    numbers = [number for rollouts in alike.values() for number in rollouts]
+    answers = [answer for several in await asyncio.gather(*each) for answer in several]
+    return [answer for _, answer in sorted(zip(numbers, answers, strict=True), key=lambda pair: pair[0])]
 
 
 def _opinion_question(
-    briefing: Briefing, specialty: Specialty, indicators: Sequence[str], sources: Sequence[Source]
+    briefing: Briefing, specialty: Specialty, indicators: Sequence[str], sources: Sequence[Source], role: int
 ) -> list[BaseMessage]:
     return prompts.messages(
-        prompts.specialist_role(specialty),
+        prompts.specialist_role(specialty, role),
         "What does this patient have? Give a differential with probabilities, the findings that carry it as "
         "claims with their evidence ids, and what is missing.",
         SpecialistAnswer,

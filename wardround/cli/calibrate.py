@@ -57,6 +57,7 @@ def calibrate(
             date=dt.datetime.now(dt.UTC).date(),
             plan=Plan(alpha=alpha, delta=delta, seed=seed),
             dangerous=frozenset(c.id for c in kb.conditions.values() if c.must_not_miss),
+            options=len(kb.conditions) + 1,
             warnings=_warnings(len(results.results) - len(labelled), results.failed, results.silent, outside),
         )
     write_file(out, json.dumps(card.to_json(), indent=2, allow_nan=False) + "\n", "--out")

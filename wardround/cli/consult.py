@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wardround.core.case import Case
     from wardround.graphs.batch import Entry, Progress, ResultFile
     from wardround.graphs.consult import Consult
+    from wardround.graphs.settings import Difference
     from wardround.graphs.ward import Ward
     from wardround.models.budget import Prices
 
@@ -39,11 +40,16 @@ def consult(
     workspace: Annotated[Path, WORKSPACE] = Path(".wardround"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     fhir: Annotated[Path | None, typer.Option(help="Write the result as a FHIR Bundle here as well.")] = None,
-    rollouts: Annotated[int, typer.Option(min=1, max=50, help="Opinions asked of each specialist.")] = 3,
+    rollouts: Annotated[int, typer.Option(min=1, max=50, help="Opinions asked of each specialist at most.")] = 3,
+    least_rollouts: Annotated[
+        int | None, typer.Option(min=1, max=50, help="Enough where they settle the answer.  [default: 2]")
+    ] = None,
     rollouts_differ_by: Annotated[
-        Literal["order", "sampling"],
-        typer.Option(help="Evidence in another order each, or draws from one prompt in one request."),
-    ] = "order",
+        str, typer.Option(help="Any of role, order, temperature, evidence; or nothing.")
+    ] = "order,temperature",
+    card: Annotated[
+        Path | None, typer.Option(help="Calibration card, made by `wardround calibrate` for this model.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same case, model and seed give the same run.")] = 0,
     escalate: Annotated[bool, typer.Option("--escalate", help="Ask a person where the gate stays closed.")] = False,
     out: Annotated[Path | None, typer.Option(help="File for the results, JSON lines.", rich_help_panel=MANY)] = None,
@@ -97,9 +103,13 @@ def consult(
     from wardround.models.budget import Budget
     from wardround.models.keeping import CallCache
 
+    least = min(2, rollouts) if least_rollouts is None else least_rollouts
+    if least > rollouts:
+        raise UsageError(f"--least-rollouts {least} is more than --rollouts {rollouts}; give no more than that")
     settings = ConsultSettings(
         rollouts=rollouts,
-        rollouts_differ_by=rollouts_differ_by,
+        least_rollouts=least,
+        rollouts_differ_by=_differences(rollouts_differ_by),
         seed=seed,
         timeout=timeout,
         escalate=escalate,
@@ -119,6 +129,7 @@ def consult(
         kept=[CallCache(workspace / "calls.db")] if cache else [],
         prices=_prices(prices),
         budget=Budget(calls=all_calls, tokens=all_tokens, money=all_money),
+        card=card,
     )
     if loaded is None:
         _many(ward, path, out or path, resume=resume, as_json=as_json)
@@ -135,6 +146,19 @@ def _check_many(case: str, *, many: bool, out: Path | None, resume: bool, fhir: 
         raise UsageError("--out and --resume are for many cases; give a folder or a .jsonl file")
     if fhir is not None:
         check_target(fhir, "--fhir")
+
+
+def _differences(given: str) -> tuple[Difference, ...]:
+    from wardround.graphs.settings import Difference
+
+    known: tuple[Difference, ...] = get_args(Difference)
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise UsageError(
+            f"--rollouts-differ-by {', '.join(wrong)}: give any of {', '.join(known)}, separated by commas"
+        )
+    return tuple(name for name in known if name in names)
 
 
 def _prices(given: str | None) -> Prices | None:

@@ -150,21 +150,24 @@ def resume(
 
 def _ward_of(run: str, workspace: Path, base_url: str | None) -> tuple[Ward, RunRow]:
     """Return a ward with the settings of a run."""
+    from wardround.core.calibration.card import Card
     from wardround.graphs.settings import ConsultSettings
     from wardround.graphs.ward import Ward
     from wardround.models.budget import Prices
     from wardround.models.local.settings import LocalSettings
-    from wardround.trace.events import RunStarted
+    from wardround.trace.events import CardNamed, RunStarted
 
     store = _store(workspace)
     row = store.find(run)
-    started = store.events(row.id)[0]
+    events = store.events(row.id)
+    started = events[0]
     if not isinstance(started, RunStarted):
         raise UsageError(f"run {row.id} has no beginning in the log; it cannot be resumed")
     settings = dict(started.settings)
     if settings.get("agent") == "ehr":
         raise UsageError(f"run {row.id} is a record agent's; go on with it from Python, by EhrAgent.resume")
-    local, prices = settings.pop("local", None), settings.pop("prices", None)
+    local, prices, _ = settings.pop("local", None), settings.pop("prices", None), settings.pop("card", None)
+    card = next((event.card for event in events if isinstance(event, CardNamed)), None)
     ward = Ward(
         started.model,
         settings=ConsultSettings.model_validate(settings),
@@ -172,6 +175,7 @@ def _ward_of(run: str, workspace: Path, base_url: str | None) -> tuple[Ward, Run
         base_url=base_url,
         local=LocalSettings.model_validate(local) if local is not None else None,
         prices=Prices.model_validate(prices) if prices is not None else None,
+        card=Card.from_json(card) if card is not None else None,
     )
     return ward, row
 

@@ -60,6 +60,8 @@ class GateReason(StrEnum):
     """No agent gave an answer that could be read."""
     BUDGET = "budget"
     """The case used up what it was given before it was settled."""
+    NOT_CERTIFIED = "not_certified"
+    """The calibration card promises nothing of an answer of this probability."""
     SEVERAL_PATIENTS = "several_patients"
     """The record holds more than one patient."""
     CLINICIAN = "clinician"
@@ -102,15 +104,22 @@ class Decision(Frozen):
     diagnosis: Hypothesis | None = None
     """The attending's diagnosis; when the status is not final, the leading hypothesis is in `differential`."""
     probability: float | None = Field(default=None, ge=0.0, le=1.0)
+    """That the diagnosis, or else the leading one, is right: as calibrated by the card, or else the posterior."""
+    posterior: float | None = Field(default=None, ge=0.0, le=1.0)
+    """The same as the evidence graph has it, whatever the card says."""
     interval: tuple[float, float] | None = None
-    """5 % to 95 % band over reliabilities and likelihood ratios."""
+    """5 % to 95 % band over reliabilities and likelihood ratios, its ends calibrated as `probability` is; or the pair
+    of a Venn-Abers calibrator."""
     calibration: str = "uncalibrated"
     """Id of the calibration card, or `uncalibrated`."""
+    certificate: str | None = None
+    """What the card promises of answers, or that it promises nothing; nothing without a card."""
     differential: Differential
     plausible: tuple[str, ...] = ()
-    """ICD-10 codes of all that is not excluded, dangerous ones included from 1 % on."""
+    """ICD-10 codes of all that is not excluded, dangerous ones included from 1 % on; with a card the conformal set,
+    `other` being a diagnosis that is not listed."""
     reasons: tuple[Reason, ...] = ()
-    """Why the gate stayed closed; empty where the status is final."""
+    """Why the gate stayed closed; empty where the status is final, unless the gate was not enforced."""
     missing: tuple[Missing, ...] = ()
     red_flags: tuple[RedFlag, ...] = ()
     summary: str = ""
@@ -126,6 +135,7 @@ class Decision(Frozen):
         shown = self.diagnosis or self.differential.top
         named = f"{shown.name} ({shown.icd10})" if shown is not None else "no hypothesis"
         chance = f", probability {self.probability:.1%}" if self.probability is not None else ""
+        chance += f" ({self.calibration})" if self.probability is not None and self.certificate is not None else ""
         within = f" [{self.interval[0]:.1%} to {self.interval[1]:.1%}]" if self.interval is not None else ""
         leading = "" if self.status is DecisionStatus.FINAL or shown is None else "leading "
         head = f"{self.status.value}: {leading}{named}{chance}{within}"

@@ -64,6 +64,8 @@ class Source(Frozen):
     """Probability that what it says is so; 0 as given means the default of its kind."""
     citation: str | None = None
     """For literature: authors, title, year."""
+    tainted: bool = False
+    """Whether some of its words address the reader instead of describing the patient; these were not read."""
 
     def model_post_init(self, context: object, /) -> None:
         """Fill in the default reliability of the kind."""

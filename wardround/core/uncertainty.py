@@ -7,7 +7,7 @@ part lies in [0, 1]; higher is worse.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 
 from pydantic import Field
@@ -24,6 +24,10 @@ class Part(StrEnum):
     """Entropy of the rollouts' answers, normalised."""
     CONFIDENCE = "confidence"
     """1 - confidence the model stated."""
+    TOKENS = "tokens"
+    """1 - length-normalised probability of the answer's tokens, where the model gives them."""
+    VOTES = "votes"
+    """1 - P(answer right | the specialists' votes), where it was measured how far they err together."""
     EVIDENCE = "evidence"
     """1 - posterior of the answer in the evidence graph."""
     IGNORANCE = "ignorance"
@@ -40,6 +44,8 @@ WEIGHTS: dict[Part, float] = {
     Part.SELF: 0.15,
     Part.SEMANTIC: 0.10,
     Part.CONFIDENCE: 0.10,
+    Part.TOKENS: 0.10,
+    Part.VOTES: 0.15,
     Part.EVIDENCE: 0.25,
     Part.IGNORANCE: 0.10,
     Part.CONFLICT: 0.10,
@@ -47,8 +53,6 @@ WEIGHTS: dict[Part, float] = {
     Part.DISAGREEMENT: 0.15,
 }
 """Unfitted; they are rescaled to sum to 1 over the parts that are known."""
-_ROUNDING = 1e-9
-"""What sums of probabilities may miss 1 by without leaving anything open."""
 
 
 class Uncertainty(Frozen):
@@ -85,51 +89,3 @@ def combine(parts: Mapping[Part, float]) -> Uncertainty:
         return Uncertainty(parts=dict(parts), combined=1.0)
     log_certainty = math.fsum(WEIGHTS[part] / total * math.log1p(-value) for part, value in parts.items())
     return Uncertainty(parts=dict(parts), combined=min(1.0, max(0.0, -math.expm1(log_certainty))))
-
-
-def answer_entropy(counts: Sequence[int]) -> float:
-    """Return the entropy of answers to the same question, normalised by the number of answers.
-
-    >>> answer_entropy([5])
-    0.0
-    >>> answer_entropy([1, 1])
-    1.0
-    """
-    total = sum(counts)
-    if total <= 1:
-        return 0.0
-    shares = [count / total for count in counts if count]
-    return min(1.0, max(0.0, -math.fsum(p * math.log(p) for p in shares) / math.log(total)))
-
-
-def disagreement(distributions: Sequence[Mapping[str, float]]) -> float:
-    """Return the generalised Jensen-Shannon divergence of distributions over diagnoses, in [0, 1].
-
-    What a distribution leaves open is one further outcome. Divided by log(min(M, V)), with M
-    distributions and V outcomes.
-
-    >>> disagreement([{"a": 1.0}, {"b": 1.0}])
-    1.0
-    >>> disagreement([{"a": 0.5, "b": 0.5}, {"a": 0.5, "b": 0.5}])
-    0.0
-    """
-    if len(distributions) < 2:
-        return 0.0
-    full = [_completed(distribution) for distribution in distributions]
-    outcomes = sorted({outcome for distribution in full for outcome in distribution})
-    mean = {o: math.fsum(d.get(o, 0.0) for d in full) / len(full) for o in outcomes}
-    divergence = _entropy(mean) - math.fsum(_entropy(d) for d in full) / len(full)
-    ceiling = math.log(min(len(full), len([o for o in outcomes if mean[o] > 0])))
-    return min(1.0, max(0.0, divergence / ceiling)) if ceiling > 0 else 0.0
-
-
-def _completed(distribution: Mapping[str, float]) -> dict[str, float]:
-    total = math.fsum(distribution.values())
-    scale = 1.0 / total if total > 1.0 else 1.0
-    known = {outcome: p * scale for outcome, p in distribution.items()}
-    left = 1.0 - math.fsum(known.values())
-    return {**known, "": left if left > _ROUNDING else 0.0}
-
-
-def _entropy(distribution: Mapping[str, float]) -> float:
-    return -math.fsum(p * math.log(p) for p in distribution.values() if p > 0.0)

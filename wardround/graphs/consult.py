@@ -22,6 +22,7 @@ from wardround.trace.events import (
     Event,
     ImageRead,
     ModelAnswered,
+    OpinionGiven,
     RecordRead,
     RunStarted,
     TriageGiven,
@@ -89,6 +90,11 @@ class Consult:
         """
         claims = sorted(self.evidence.claims.values(), key=lambda c: (c.agent == ATTENDING, c.agent))
         return [(claim, self.evidence.verdicts.get(claim.id)) for claim in claims]
+
+    @property
+    def opinions(self) -> list[OpinionGiven]:
+        """What each rollout of each specialist held, by agent."""
+        return sorted((e for e in self.events if isinstance(e, OpinionGiven)), key=lambda e: (e.agent, e.rollout))
 
     @property
     def sources(self) -> list[Source]:
@@ -162,8 +168,10 @@ class Consult:
                 if decision.diagnosis is not None
                 else None,
                 "probability": decision.probability,
+                "posterior": decision.posterior,
                 "interval": list(decision.interval) if decision.interval is not None else None,
                 "calibration": decision.calibration,
+                "certificate": decision.certificate,
                 "differential": [h.model_dump() for h in decision.differential.hypotheses],
                 "other": decision.differential.other,
                 "set": list(decision.plausible),
@@ -183,6 +191,7 @@ class Consult:
                 }
                 for claim, verdict in self.claims
             ],
+            "opinions": [{"agent": o.agent, "rollout": o.rollout, "diagnosis": o.cluster} for o in self.opinions],
             "uncertainty": {
                 "combined": uncertainty.combined,
                 "parts": {part.value: value for part, value in uncertainty.parts.items()},

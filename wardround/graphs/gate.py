@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from wardround.core.calibration.card import Card
 from wardround.core.claim import Claim, Severity, Verdict, VerdictLabel
 from wardround.core.decision import (
     Decision,
@@ -51,6 +53,14 @@ class Proposal:
     """Whether the budget ran out."""
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """The card that a consult names, and which of its strata the case is in."""
+
+    card: Card
+    stratum: str
+
+
 def decide(
     kb: KnowledgeBase,
     graph: EvidenceGraph,
@@ -59,6 +69,7 @@ def decide(
     *,
     sex: str | None,
     closed: DecisionStatus,
+    calibration: Calibration | None = None,
 ) -> Decision:
     """Check a proposal and make the decision.
 
@@ -69,23 +80,53 @@ def decide(
         policy: Limits of the predicates.
         sex: Leaves out of `missing` what only the other sex can have.
         closed: Status where a predicate does not hold: abstained or escalated.
+        calibration: What the consult was calibrated by.
     """
     differential = graph.differential
     diagnosis = graph.find(proposal.diagnosis) if proposal.diagnosis is not None else None
-    reasons = tuple(_reasons(kb, graph, proposal, diagnosis, policy))
+    reasons = tuple(_reasons(kb, graph, proposal, diagnosis, policy, calibration))
     shown = diagnosis or differential.top
+    is_open = not reasons or (not policy.enforced and diagnosis is not None)
     return Decision(
-        status=closed if reasons else DecisionStatus.FINAL,
+        status=DecisionStatus.FINAL if is_open else closed,
         diagnosis=diagnosis,
-        probability=shown.probability if shown else None,
-        interval=graph.interval(shown.id) if shown else None,
+        **stated(graph, shown, calibration),
         differential=differential.shortened(_SHOWN),
-        plausible=_plausible(graph, policy),
+        plausible=_plausible(graph, policy) if calibration is None else _certified_set(kb, graph, calibration),
         reasons=reasons,
         missing=_missing(kb, graph, sex),
         red_flags=tuple(_red_flags(kb, graph, diagnosis, policy)),
         summary=" ".join(claim.text for claim in proposal.argument),
     )
+
+
+def stated(graph: EvidenceGraph, shown: Hypothesis | None, calibration: Calibration | None) -> dict[str, Any]:
+    """Return what a decision states of a diagnosis: probability, posterior, interval and where they come from."""
+    card = calibration.card if calibration is not None else None
+    said: dict[str, Any] = {"certificate": str(card.threshold), "calibration": card.id} if card is not None else {}
+    if shown is None:
+        return said
+    low, high = graph.interval(shown.id)
+    said |= {"probability": shown.probability, "posterior": shown.probability, "interval": (low, high)}
+    if card is None or calibration is None:
+        return said
+    ends = (card.probability(low, calibration.stratum), card.probability(high, calibration.stratum))
+    said["probability"] = card.probability(shown.probability, calibration.stratum)
+    said["interval"] = card.interval(shown.probability, calibration.stratum) or ends
+    return said
+
+
+def _certified_set(kb: KnowledgeBase, graph: EvidenceGraph, calibration: Calibration) -> tuple[str, ...]:
+    """What the card's sets do not exclude, and every dangerous condition that is probable enough."""
+    everywhere = {h.id: h.probability for h in graph.differential.hypotheses}
+    dangerous = [c.id for c in graph.candidates if c.must_not_miss]
+    shown = graph.differential.shortened(_SHOWN)
+    kept = calibration.card.differential_set(shown, calibration.stratum, dangerous, everywhere)
+    return tuple(dict.fromkeys(_code(kb, name) for name in (*kept.members, *kept.dangerous)))
+
+
+def _code(kb: KnowledgeBase, name: str) -> str:
+    return kb.conditions[name].icd10 if name in kb.conditions else name
 
 
 def _reasons(
@@ -94,6 +135,7 @@ def _reasons(
     proposal: Proposal,
     diagnosis: Hypothesis | None,
     policy: GatePolicy,
+    calibration: Calibration | None,
 ) -> list[Reason]:
     found: list[tuple[GateReason, str]] = []
     if proposal.patients > 1:
@@ -109,6 +151,7 @@ def _reasons(
         outside = f"{proposal.stated!r} is not in the knowledge" if proposal.stated else "none was proposed"
         found.append((GateReason.NO_DIAGNOSIS, outside))
         return [Reason(code=code, detail=detail) for code, detail in found]
+    found += _confidence(diagnosis, policy, calibration)
     found += _evidence_reasons(graph, diagnosis, policy)
     found += _danger(kb, graph, diagnosis, policy)
     found += _argument(proposal, graph.verdicts)
@@ -119,11 +162,25 @@ def _reasons(
     return [Reason(code=code, detail=detail) for code, detail in found]
 
 
+def _confidence(
+    diagnosis: Hypothesis, policy: GatePolicy, calibration: Calibration | None
+) -> list[tuple[GateReason, str]]:
+    """Whether the diagnosis is probable enough: by the card's certificate where one is to be had, else by the limit."""
+    if calibration is None or not policy.certificate:
+        if diagnosis.probability >= policy.probability:
+            return []
+        detail = f"{diagnosis.name} has {diagnosis.probability:.0%}, below {policy.probability:.0%}"
+        return [(GateReason.LOW_PROBABILITY, detail)]
+    threshold = calibration.card.threshold
+    confidence = calibration.card.probability(diagnosis.probability, calibration.stratum)
+    if threshold.accepts(confidence):
+        return []
+    detail = f"{diagnosis.name} has {confidence:.1%} by card {calibration.card.id}, which says: {threshold}"
+    return [(GateReason.NOT_CERTIFIED, detail)]
+
+
 def _evidence_reasons(graph: EvidenceGraph, diagnosis: Hypothesis, policy: GatePolicy) -> list[tuple[GateReason, str]]:
     found = []
-    if diagnosis.probability < policy.probability:
-        detail = f"{diagnosis.name} has {diagnosis.probability:.0%}, below {policy.probability:.0%}"
-        found.append((GateReason.LOW_PROBABILITY, detail))
     vacuity = graph.vacuity(diagnosis.id)
     if vacuity > policy.vacuity:
         detail = f"little evidence bears on it (vacuity {vacuity:.2f}, at most {policy.vacuity:g})"

@@ -16,6 +16,7 @@ from wardround.knowledge.demographics import demographics
 from wardround.knowledge.text import sentences
 from wardround.models.images import Picture
 from wardround.tools.fhir.record import INITIAL, Chart, read_record
+from wardround.tools.hallucination.hygiene import cleaned
 
 CURRENT = timedelta(days=30)
 """What was observed longer ago than this before the encounter is history."""
@@ -49,10 +50,10 @@ def take_in(case: Case, clinician: KnowledgeClinician, chart: Chart, pictures: S
     sources: list[Source] = []
     findings: list[Finding] = []
     understood = asked = 0
-    for source in _text_sources(case):
-        said = clinician.read(source.text, age=age, sex=sex)
+    for source in map(with_taint, _text_sources(case)):
+        said = said_in(source, clinician, age=age, sex=sex)
         sources.append(source)
-        findings += [f.model_copy(update={"source": source.id, "time": case.time}) for f in said]
+        findings += [f.model_copy(update={"time": case.time}) for f in said]
         if len(source.text.split()) >= _TELLING_WORDS:
             asked += 1
             understood += bool(said)
@@ -61,7 +62,7 @@ def take_in(case: Case, clinician: KnowledgeClinician, chart: Chart, pictures: S
         sources.append(source)
         findings += said
     sources += [_picture_source(case, n, picture) for n, picture in enumerate(pictures, start=1)]
-    shown = chart.sources[:INITIAL]
+    shown = [with_taint(source) for source in chart.sources[:INITIAL]]
     sources += shown
     findings += record_findings(case, clinician, shown, chart)
     return Intake(
@@ -69,8 +70,27 @@ def take_in(case: Case, clinician: KnowledgeClinician, chart: Chart, pictures: S
         sources=tuple(sources),
         findings=tuple(findings),
         read=understood / asked if asked else 1.0,
-        problems=(*chart.problems, *_not_looked_at(case, chart, pictures)),
+        problems=(*chart.problems, *_not_looked_at(case, chart, pictures), *_tainted(sources)),
     )
+
+
+def with_taint(source: Source) -> Source:
+    """Mark a source in which something addresses the reader: instructions to a model are no evidence."""
+    return source.model_copy(update={"tainted": True}) if cleaned(source.text).addressed else source
+
+
+def said_in(source: Source, clinician: KnowledgeClinician, *, age: float | None, sex: str | None) -> list[Finding]:
+    """Return the readings of a source's words, without those that address the reader and without hidden characters."""
+    clean = cleaned(source.text)
+    found = []
+    for finding in clinician.read(clean.text, age=age, sex=sex):
+        span = clean.place(*finding.span) if finding.span is not None else None
+        found.append(finding.model_copy(update={"source": source.id, "span": span}))
+    return found
+
+
+def _tainted(sources: Sequence[Source]) -> list[str]:
+    return [f"{s.title or s.document}: addresses its reader; that part carries no weight" for s in sources if s.tainted]
 
 
 def chart_of(case: Case, clinician: KnowledgeClinician) -> Chart:
@@ -93,8 +113,8 @@ def record_findings(case: Case, clinician: KnowledgeClinician, sources: list[Sou
         values = coded.get(source.id, [])
         codes = {f.code for f in values}
         said = [
-            f.model_copy(update={"source": source.id, "time": source.time})
-            for f in clinician.read(source.text, age=age, sex=sex)
+            f.model_copy(update={"time": source.time})
+            for f in said_in(source, clinician, age=age, sex=sex)
             if f.code not in codes
         ]
         findings += [_aged(f, case, clinician) for f in (*values, *said)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from langgraph.runtime import Runtime
 
 from wardround.agents import roles
+from wardround.core.calibration.sets import UNSORTED
 from wardround.core.case import Case
 from wardround.core.claim import Claim
 from wardround.core.decision import DecisionStatus, Triage, Urgency
@@ -19,6 +20,7 @@ from wardround.graphs.state import (
     Context,
     State,
     Update,
+    calibration_of,
     case_of,
     evidence_items,
     opinions_of,
@@ -55,7 +57,7 @@ async def intake(state: State, runtime: Runtime[Context]) -> Update:
             context.recorder.record(
                 RecordRead, used=dict(chart.used), skipped=dict(chart.skipped), problems=taken.problems
             )
-        items = context.add(evidence_items(taken.sources, taken.findings))
+        items = context.add([*evidence_items(taken.sources, taken.findings), *context.copies(taken.sources)])
         slim = taken.case.model_copy(update={"record": None})
         return {"case": slim.model_dump(mode="json"), "read": taken.read, "items": items, "round": 0}
 
@@ -73,7 +75,8 @@ async def triage(state: State, runtime: Runtime[Context]) -> Update:
             given = Triage(urgency=Urgency.URGENT, specialties=("general_medicine",), reasons=reasons)
         route = context.roster.routing.route(given, context.roster.ids)
         context.recorder.record(TriageGiven, triage=given, routed=route)
-        return {"urgency": given.urgency.value, "route": list(route)}
+        stratum = given.specialties[0] if given.specialties else UNSORTED
+        return {"urgency": given.urgency.value, "stratum": stratum, "route": list(route)}
 
 
 async def plan(state: State, runtime: Runtime[Context]) -> Update:
@@ -116,12 +119,12 @@ async def weigh(state: State, runtime: Runtime[Context]) -> Update:
     context = runtime.context
     with context.recorder.span("weigh", SpanKind.NODE):
         graph = context.graph(case_of(state), state["items"])
-        measured = measure(context.clinician.kb, graph, opinions_of(state))
+        measured = measure(context.clinician.kb, graph, opinions_of(state), context.card)
         context.recorder.record(UncertaintyMeasured, answer=measured.answer, uncertainty=measured.uncertainty)
         largest = measured.uncertainty.largest
         return {
             "answer": measured.answer,
-            "combined": measured.uncertainty.combined,
+            "combined": measured.unsettled,
             "largest": largest.value if largest is not None else None,
             "spent": context.spent,
         }
@@ -233,6 +236,7 @@ async def gate(state: State, runtime: Runtime[Context]) -> Update:
             context.settings.gate,
             sex=case.sex.value if case.sex else None,
             closed=closed,
+            calibration=calibration_of(context, state),
         )
         context.recorder.record(DecisionMade, decision=decision)
         return {"decision": decision.model_dump(mode="json"), "person": None}

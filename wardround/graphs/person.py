@@ -10,7 +10,9 @@ from langgraph.types import interrupt
 from wardround.core.decision import Decision, DecisionStatus, GateReason, Reason
 from wardround.core.frozen import content_id
 from wardround.core.source import Source, SourceKind
-from wardround.graphs.state import Context, State, Update, case_of, evidence_items
+from wardround.graphs.gate import stated as stated_of
+from wardround.graphs.intake import said_in, with_taint
+from wardround.graphs.state import Context, State, Update, calibration_of, case_of, evidence_items
 from wardround.trace.events import DecisionMade, SpanKind
 
 
@@ -33,15 +35,17 @@ async def heed_person(state: State, runtime: Runtime[Context]) -> Update:
         case = case_of(state)
         information = str(answer.get("information") or "").strip()
         if information:
-            source = Source(
-                kind=SourceKind.CLINICIAN_NOTE,
-                text=information,
-                document=f"answer:{content_id('answer', information)}",
-                title="answer of a clinician",
-                time=case.time,
+            source = with_taint(
+                Source(
+                    kind=SourceKind.CLINICIAN_NOTE,
+                    text=information,
+                    document=f"answer:{content_id('answer', information)}",
+                    title="answer of a clinician",
+                    time=case.time,
+                )
             )
-            read = context.clinician.read(information, age=case.age, sex=case.sex.value if case.sex else None)
-            findings = [f.model_copy(update={"source": source.id}) for f in read]
+            sex = case.sex.value if case.sex else None
+            findings = said_in(source, context.clinician, age=case.age, sex=sex)
             return {"items": context.add(evidence_items([source], findings))}
         decision = _by_person(context, Decision.model_validate(state["decision"]), answer, state)
         context.recorder.record(DecisionMade, decision=decision)
@@ -57,12 +61,8 @@ def _by_person(context: Context, decision: Decision, answer: dict[str, Any], sta
     if entry is None:
         return decision.model_copy(update={"status": DecisionStatus.ABSTAINED, "reasons": reasons})
     graph = context.graph(case_of(state), state["items"])
+    diagnosis = graph.find(entry.id)
+    said = stated_of(graph, diagnosis, calibration_of(context, state))
     return decision.model_copy(
-        update={
-            "status": DecisionStatus.FINAL,
-            "diagnosis": graph.find(entry.id),
-            "probability": graph.find(entry.id).probability,
-            "interval": graph.interval(entry.id),
-            "reasons": reasons,
-        }
+        update={"status": DecisionStatus.FINAL, "diagnosis": diagnosis, **said, "reasons": reasons}
     )

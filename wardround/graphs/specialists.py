@@ -7,17 +7,21 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from wardround.agents import roles
+from wardround.agents import prompts, roles
 from wardround.core.answers import SpecialistAnswer, StatedClaim
 from wardround.core.case import Case
 from wardround.core.claim import Claim, ClaimKind
 from wardround.core.errors import ToolError
+from wardround.core.estimators.adaptive import AdaptiveRollouts
+from wardround.core.estimators.plan import Diversification
+from wardround.core.estimators.tokens import field_logprobs
 from wardround.core.finding import Finding
 from wardround.core.frozen import content_id
 from wardround.core.graph import EvidenceGraph
 from wardround.core.items import ClaimItem, Item
 from wardround.core.source import LITERATURE, Source, SourceKind
-from wardround.graphs.intake import record_findings
+from wardround.graphs.intake import record_findings, with_taint
+from wardround.graphs.settings import ConsultSettings
 from wardround.graphs.state import (
     Assignment,
     Context,
@@ -27,10 +31,15 @@ from wardround.graphs.state import (
     patient_of,
     unique,
 )
+from wardround.knowledge.base import KnowledgeBase
 from wardround.knowledge.clinician import with_implied
+from wardround.knowledge.similarity import diagnosis_cluster
 from wardround.models.asking import Answered
 from wardround.tools.tool import ToolResult
-from wardround.trace.events import OpinionGiven, SpanKind, ToolCalled, ToolReturned
+from wardround.trace.events import OpinionGiven, RolloutsEnded, SpanKind, ToolCalled, ToolReturned
+
+SHOWN = 0.8
+"""Share of the evidence that a rollout sees where rollouts differ by it."""
 
 
 async def specialist(assignment: Assignment, runtime: Runtime[Context]) -> Update:
@@ -43,11 +52,19 @@ async def specialist(assignment: Assignment, runtime: Runtime[Context]) -> Updat
         items += await _use_tools(context, case, items, assignment["specialty"])
         opinions: list[dict[str, Any]] = []
         claims: list[Item] = []
-        for rollout, answered in enumerate(await _opinions(context, case, items, assignment)):
+        first = assignment["round"] * context.settings.rollouts
+        for rollout, answered in enumerate(await _opinions(context, case, items, assignment, first), start=first):
             answer = answered.value.model_dump(mode="json") if answered.value is not None else None
-            row = {"agent": specialty.id, "rollout": rollout, "answer": answer}
-            context.recorder.record(OpinionGiven, agent=specialty.id, rollout=rollout, opinion=answer)
-            opinions.append({**row, "round": assignment["round"]})
+            tokens = field_logprobs(answered.logprobs, "leading") if answered.logprobs is not None else None
+            context.recorder.record(
+                OpinionGiven,
+                agent=specialty.id,
+                rollout=rollout,
+                opinion=answer,
+                cluster=_cluster(context.clinician.kb, answered.value),
+                tokens=tokens,
+            )
+            opinions.append({"agent": specialty.id, "rollout": rollout, "answer": answer, "tokens": tokens})
             if answered.value is not None:
                 known = EvidenceGraph(items).sources
                 claims += [ClaimItem(claim=claim_of(specialty.id, c, known)) for c in answered.value.claims]
@@ -56,21 +73,46 @@ async def specialist(assignment: Assignment, runtime: Runtime[Context]) -> Updat
 
 
 async def _opinions(
-    context: Context, case: Case, items: list[Item], assignment: Assignment
+    context: Context, case: Case, items: list[Item], assignment: Assignment, first: int
 ) -> list[Answered[SpecialistAnswer]]:
-    """Ask for the opinions of one round, all at once."""
-    if context.spent:
-        return []
-    first = assignment["round"] * context.settings.rollouts
-    return await roles.opinions(
-        context.asker,
-        context.briefing(case, items),
-        context.roster.find(assignment["specialty"]),
-        assignment["indicators"],
-        rollouts=range(first, first + context.settings.rollouts),
-        temperature=context.settings.temperature,
-        reorder=context.settings.rollouts_differ_by == "order",
+    """Ask for opinions until the answer is settled: at once as many as are needed at the least, then on."""
+    settings, kb = context.settings, context.clinician.kb
+    briefing = context.briefing(case, items)
+    specialty = context.roster.find(assignment["specialty"])
+    plan = diversification(settings).plan(settings.rollouts, len(briefing.sources), seed=settings.seed + first)
+    enough = AdaptiveRollouts(min=settings.least_rollouts, max=settings.rollouts)
+    answers: list[Answered[SpecialistAnswer]] = []
+    progress = enough.progress([])
+    while not progress.stop and not context.spent:
+        asked = plan[len(answers) : len(answers) + progress.needed]
+        answers += await roles.opinions(
+            context.asker, briefing, specialty, assignment["indicators"], asked, first=first
+        )
+        progress = enough.progress([_cluster(kb, answer.value) for answer in answers])
+    if answers:
+        context.recorder.record(
+            RolloutsEnded, agent=specialty.id, asked=len(answers), because=progress.halt.value, holds=progress.holds
+        )
+    return answers
+
+
+def diversification(settings: ConsultSettings) -> Diversification:
+    """Return how rollouts are made to differ."""
+    differ = settings.rollouts_differ_by
+    drawn = "temperature" in differ
+    alone = differ == ("temperature",)
+    temperatures = (settings.temperature,) if alone else (0.0, settings.temperature) if drawn else (0.0,)
+    return Diversification(
+        roles=len(prompts.STANCES) if "role" in differ else 1,
+        temperatures=temperatures,
+        fraction=SHOWN if "evidence" in differ else 1.0,
+        rotated="order" in differ,
     )
+
+
+def _cluster(kb: KnowledgeBase, answer: SpecialistAnswer | None) -> str | None:
+    leading = answer.leading if answer is not None else None
+    return diagnosis_cluster(kb, leading) if leading and leading.strip() else None
 
 
 async def _use_tools(context: Context, case: Case, items: list[Item], specialty_id: str) -> list[Item]:
@@ -114,9 +156,10 @@ def use_tool(
         except ToolError as error:
             context.recorder.record(ToolReturned, call=call, text="", error=str(error))
             return []
-        new = [source for source in result.sources if source.id not in graph.sources]
+        new = [with_taint(source) for source in result.sources if source.id not in graph.sources]
         context.recorder.record(ToolReturned, call=call, text=result.text, sources=tuple(s.id for s in result.sources))
-        return context.add(evidence_items(new, _readings(context, case, new, result)))
+        found = evidence_items(new, _readings(context, case, new, result))
+        return context.add([*found, *context.copies(new)])
 
 
 def _readings(context: Context, case: Case, new: list[Source], result: ToolResult) -> list[Finding]:

@@ -12,6 +12,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from wardround.agents.roles import Briefing
 from wardround.agents.roster import Roster
 from wardround.core.answers import SpecialistAnswer
+from wardround.core.calibration.card import Card
 from wardround.core.case import Case
 from wardround.core.claim import ClaimKind, Severity, VerdictLabel
 from wardround.core.finding import Assertion, Finding, Laterality
@@ -28,6 +29,7 @@ from wardround.core.items import (
     WeightItem,
 )
 from wardround.core.source import Source, SourceKind
+from wardround.graphs.gate import Calibration
 from wardround.graphs.intake import chart_of
 from wardround.graphs.settings import ConsultSettings
 from wardround.graphs.uncertainty import Opinion
@@ -83,6 +85,8 @@ class State(TypedDict, total=False):
     items: Annotated[list[Item], _extend_items]
     """Sources, readings, claims and verdicts; hypotheses and likelihoods follow from the knowledge."""
     urgency: str
+    stratum: str
+    """Leading specialty, by which a calibration card sorts cases."""
     route: list[str]
     indicators: list[str]
     opinions: Annotated[list[dict[str, Any]], _extend]
@@ -123,6 +127,8 @@ class Context:
     asker: Asker
     pictures: tuple[Picture, ...] = ()
     """Images of the case, read; none where the model does not look at images."""
+    card: Card | None = None
+    """The calibration that the consult names."""
 
     @cached_property
     def chart(self) -> Chart:
@@ -158,6 +164,13 @@ class Context:
             self.recorder.record(EvidenceAdded, item=item)
         return added
 
+    def copies(self, sources: Iterable[Source]) -> list[ProvenanceItem]:
+        """Return which of these sources, or their documents, come from others of the record."""
+        if not self.settings.provenance:
+            return []
+        known = {name for source in sources for name in (source.id, source.document)}
+        return [item for item in self.chart.copies if item.tail in known]
+
     def graph(self, case: Case, items: Iterable[Item]) -> EvidenceGraph:
         """Return the evidence graph of a state, with hypotheses and likelihoods from the knowledge."""
         stated = EvidenceGraph(items)
@@ -187,9 +200,15 @@ def opinions_of(state: State) -> list[Opinion]:
             agent=row["agent"],
             rollout=row["rollout"],
             answer=SpecialistAnswer.model_validate(row["answer"]) if row["answer"] is not None else None,
+            tokens=tuple(row["tokens"]) if row.get("tokens") is not None else None,
         )
         for row in state.get("opinions", [])
     ]
+
+
+def calibration_of(context: Context, state: State) -> Calibration | None:
+    """Return the card of a consult with the stratum of its case, if it names one."""
+    return Calibration(context.card, state["stratum"]) if context.card is not None else None
 
 
 def patient_of(case: Case, graph: EvidenceGraph) -> Patient:

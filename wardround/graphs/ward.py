@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wardround.agents.roster import Roster, embedded_roster
 from wardround.core.blocking import run_sync
+from wardround.core.calibration.card import Card
 from wardround.core.case import Case
 from wardround.core.errors import CaseError, UsageError
 from wardround.core.frozen import content_id
@@ -32,6 +33,7 @@ from wardround.models.reaching import Reach
 from wardround.models.resolve import resolve
 from wardround.models.slots import Slots
 from wardround.trace.events import (
+    CardNamed,
     Event,
     ImageRead,
     Origin,
@@ -79,6 +81,7 @@ class Ward:
         kept: Sequence[Calls] = (),
         prices: Prices | None = None,
         budget: Budget | None = None,
+        card: Card | str | Path | None = None,
         clinician: KnowledgeClinician | None = None,
         roster: Roster | None = None,
         clock: Clock | None = None,
@@ -98,13 +101,14 @@ class Ward:
             prices: What the model costs.
             budget: Of all cases of one session or batch together, beside the budget that each case has. `Budget`
                 allows 200 calls unless told otherwise.
+            card: Calibration card, or its file, made by `wardround calibrate` for this model and these settings.
             clinician: Knowledge other than the embedded one.
             roster: Specialties other than the embedded ones.
             clock: For times in the log.
 
         Raises:
-            UsageError: The spec names no model, a person is to be asked without a workspace, or money is limited
-                without prices.
+            UsageError: The spec names no model, a person is to be asked without a workspace, money is limited
+                without prices, or the calibration card was made for another model or other settings.
         """
         self.settings = settings or ConsultSettings()
         self.clinician = clinician or reference_clinician()
@@ -130,6 +134,9 @@ class Ward:
         limits = (self.settings.budget.money, budget.money if budget is not None else None)
         if prices is None and any(limit is not None for limit in limits):
             raise UsageError("a budget of money needs prices; give --prices IN,OUT, or prices=Prices(...)")
+        self.card = card if isinstance(card, Card) or card is None else Card.load(card)
+        if self.card is not None:
+            self.card.require_fit(self.model.spec, self.run_settings)
 
     def consult(self, case: Case) -> Consult:
         """Consult one case and wait for the decision."""
@@ -217,7 +224,8 @@ class Ward:
         """All that changes the outcome of a consult, beside the case and the model."""
         local = {"local": self.local.model_dump(mode="json")} if self.local is not None else {}
         prices = {"prices": self.prices.model_dump(mode="json")} if self.prices is not None else {}
-        return {**self.settings.model_dump(mode="json"), **local, **prices}
+        card = {"card": self.card.id} if self.card is not None else {}
+        return {**self.settings.model_dump(mode="json"), **local, **prices, **card}
 
 
 class Session:
@@ -242,6 +250,8 @@ class Session:
         if self._store is not None:
             await self._flow.checkpointer.adelete_thread(run)
         recorder.record(RunStarted, case=case.id, model=ward.model.spec, settings=settings)
+        if ward.card is not None:
+            recorder.record(CardNamed, card=ward.card.to_json())
         if self._store is not None:
             self._store.keep_case(run, case.model_dump_json())
         return await self._run(case, recorder, {}, kept=ward.kept, heard=heard)
@@ -328,6 +338,7 @@ class Session:
             recorder=recorder,
             asker=Asker(caller, settings.seed, max_tokens=settings.max_tokens, logprobs=settings.logprobs),
             pictures=pictures,
+            card=ward.card,
         )
 
     async def _model(self, case: Case, recorder: Recorder) -> ModelHandle:

@@ -95,6 +95,14 @@ class RunStarted(_Event):
     """All that changes the outcome."""
 
 
+class CardNamed(_Event):
+    """A consult was begun with a calibration card."""
+
+    event: Literal["card_named"] = "card_named"
+    card: dict[str, Any]
+    """The whole card, so that the run can be read and resumed without its file."""
+
+
 class Resumed(_Event):
     """A suspended or broken run went on."""
 
@@ -291,6 +299,22 @@ class OpinionGiven(_Event):
     agent: str
     rollout: int
     opinion: dict[str, Any] | None
+    cluster: str | None = None
+    """What its leading diagnosis means: id of the condition, or the words where the knowledge has none."""
+    tokens: tuple[float, ...] | None = None
+    """Natural log probabilities of the tokens that name the diagnosis, where asked for."""
+
+
+class RolloutsEnded(_Event):
+    """An agent was asked for no more opinions."""
+
+    event: Literal["rollouts_ended"] = "rollouts_ended"
+    agent: str
+    asked: int
+    because: str
+    """`settled`, `decided`, `maximum`, or why there could be no more."""
+    holds: float
+    """Probability that the leading answer would lead after all that could have been asked."""
 
 
 class GatheringChosen(_Event):
@@ -336,6 +360,7 @@ class RunEnded(_Event):
 
 Event = Annotated[
     RunStarted
+    | CardNamed
     | Resumed
     | SpanStarted
     | SpanEnded
@@ -351,6 +376,7 @@ Event = Annotated[
     | TriageGiven
     | PlanMade
     | OpinionGiven
+    | RolloutsEnded
     | GatheringChosen
     | UncertaintyMeasured
     | Suspended

@@ -1,6 +1,7 @@
 """Disagreement between agents, and reliance on the image."""
 
 import math
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,6 @@ from wardround.core.estimators.ensemble import EnsembleDisagreement
 from wardround.core.estimators.information import decompose, entropy, normalised_entropy
 from wardround.core.estimators.samples import Estimate, Estimator, Perturbation, Samples
 from wardround.core.estimators.vision import PAIRED_CHANGES, ImageReliance, PairedPerturbation, divergence
-from wardround.core.uncertainty import disagreement
 
 DISTRIBUTION = st.dictionaries(st.sampled_from("abcde"), st.floats(0.01, 1.0), min_size=1).map(
     lambda raw: {key: value / max(1.0, sum(raw.values())) for key, value in raw.items()}
@@ -44,11 +44,28 @@ def test_members_of_one_mind_leave_nothing_epistemic(member: dict[str, float], c
     assert decompose([member] * count).epistemic == pytest.approx(0.0, abs=1e-12)
 
 
-@laws
-@given(st.lists(DISTRIBUTION, min_size=2, max_size=5))
-def test_stated_distributions_disagree_as_much_as_in_the_consult(members: list[dict[str, float]]) -> None:
+def disagreement(*members: dict[str, float]) -> float:
     rows = [answer("a", 0, f"agent {k}", distribution=d) for k, d in enumerate(members)]
-    assert of(EnsembleDisagreement(), *rows).value == pytest.approx(disagreement(members), abs=1e-9)
+    return of(EnsembleDisagreement(), *rows).value
+
+
+@laws
+@given(st.lists(DISTRIBUTION, min_size=2, max_size=5), st.randoms())
+def test_disagreement_is_bounded_and_whoever_speaks_first_changes_nothing(
+    members: list[dict[str, float]], random: Random
+) -> None:
+    value = disagreement(*members)
+    random.shuffle(members)
+    assert 0.0 <= value <= 1.0
+    assert disagreement(*members) == pytest.approx(value, abs=1e-9)
+
+
+def test_what_a_distribution_leaves_open_is_an_outcome_of_its_own_and_a_rounding_error_is_none() -> None:
+    assert disagreement({"a": 1.0}, {"b": 1.0}, {"c": 1.0}) == pytest.approx(1.0)
+    assert disagreement({"a": 1.0}, {"a": 1e-12}) == pytest.approx(1.0)
+    assert disagreement({"a": 0.5}, {"a": 0.5}) == pytest.approx(0.0)
+    exact = disagreement({"a": 1.0}, {"b": 1.0}, {"a": 0.5, "b": 0.5})
+    assert disagreement({"a": 1.0}, {"b": 1.0}, {"a": 0.5, "b": 0.4999999999999999}) == pytest.approx(exact, abs=1e-9)
 
 
 def test_agents_sure_of_different_answers_disagree_wholly_and_one_agent_cannot() -> None:

@@ -15,6 +15,7 @@ from wardround.knowledge.loading import embedded
 
 Write = Callable[..., tuple[Path, Path]]
 DAY = dt.date(2026, 1, 2)
+OPTIONS = 200
 
 
 def labelled(write: Write, folder: Path, n: int, **more: Any) -> list[Labelled]:
@@ -31,7 +32,7 @@ def large(write: Write, tmp_path_factory: pytest.TempPathFactory) -> list[Labell
 def card(large: list[Labelled]) -> Card:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wardround.evals.statistics.RESAMPLES", 30)  # intervals are tested elsewhere
-        return build_card(large, date=DAY, warnings=["said before"])
+        return build_card(large, date=DAY, options=OPTIONS, warnings=["said before"])
 
 
 @pytest.fixture
@@ -76,16 +77,16 @@ def test_the_combined_uncertainty_is_fitted_beside_the_fixed_product(card: Card)
 @pytest.mark.usefixtures("few_resamples")
 def test_the_card_does_not_depend_on_the_order_of_the_file_nor_its_id_on_the_day(write: Write, tmp_path: Path) -> None:
     given = labelled(write, tmp_path, 60)
-    one = build_card(given, date=DAY)
-    other = build_card(given[::-1], date=dt.date(2027, 1, 1))
+    one = build_card(given, date=DAY, options=OPTIONS)
+    other = build_card(given[::-1], date=dt.date(2027, 1, 1), options=OPTIONS)
     assert one.id == other.id
     assert one.to_json() | {"date": ""} == other.to_json() | {"date": ""}
-    assert build_card(given, date=DAY, plan=Plan(seed=1)).id != one.id
+    assert build_card(given, date=DAY, options=OPTIONS, plan=Plan(seed=1)).id != one.id
 
 
 @pytest.mark.usefixtures("few_resamples")
 def test_with_few_cases_it_says_what_cannot_be_promised(write: Write, tmp_path: Path) -> None:
-    found = build_card(labelled(write, tmp_path, 40), date=DAY)
+    found = build_card(labelled(write, tmp_path, 40), date=DAY, options=OPTIONS)
     assert found.calibrators == {}
     assert found.probability(0.7, "surgery") == 0.7
     assert found.combined is None
@@ -103,7 +104,7 @@ def test_several_consults_of_a_case_count_once_for_promises(write: Write, tmp_pa
     rows = [json.loads(line) for line in runs.read_text("utf-8").splitlines()]
     again = [r | {"run": r["run"] + "b"} for r in rows]
     runs.write_text("".join(json.dumps(r) + "\n" for r in [*rows, *again]), "utf-8")
-    found = build_card(join(read_results(runs), read_labels(truth), embedded())[0], date=DAY)
+    found = build_card(join(read_results(runs), read_labels(truth), embedded())[0], date=DAY, options=OPTIONS)
     assert (found.fitted_on.n, found.fitted_on.cases) == (80, 40)
     assert found.threshold.n == 24
     assert sum(found.conformal.counts.values()) == 16
@@ -115,7 +116,7 @@ def test_several_consults_of_a_case_count_once_for_promises(write: Write, tmp_pa
 def test_one_outcome_alone_makes_a_card_without_calibrator(write: Write, tmp_path: Path, right: bool) -> None:
     given = labelled(write, tmp_path, 400)
     chosen = frozenset({"acute_appendicitis"} if right else {"gout"})
-    found = build_card([Labelled(one.result, chosen, 0.1) for one in given], date=DAY)
+    found = build_card([Labelled(one.result, chosen, 0.1) for one in given], date=DAY, options=OPTIONS)
     assert {c.method for c in found.calibrators.values()} == {"none"}
     assert found.threshold.certified == right
 
@@ -129,13 +130,13 @@ def test_results_that_do_not_belong_together_are_refused(write: Write, tmp_path:
         return [*given[:-1], replace(given[-1], result=replace(given[-1].result, **fields))]
 
     with pytest.raises(UsageError, match="19 labelled cases are too few"):
-        build_card(given[:19], date=DAY)
+        build_card(given[:19], date=DAY, options=OPTIONS)
     with pytest.raises(UsageError, match="several models: reference, vllm:other"):
-        build_card(changed(model="vllm:other"), date=DAY)
+        build_card(changed(model="vllm:other"), date=DAY, options=OPTIONS)
     with pytest.raises(UsageError, match=r"different settings \(rollouts"):
-        build_card(changed(settings={"rollouts": 5}), date=DAY)
+        build_card(changed(settings={"rollouts": 5}), date=DAY, options=OPTIONS)
     with pytest.raises(UsageError, match="some do not"):
-        build_card(changed(settings=None), date=DAY)
+        build_card(changed(settings=None), date=DAY, options=OPTIONS)
 
 
 def test_a_card_survives_its_file(card: Card, tmp_path: Path) -> None:

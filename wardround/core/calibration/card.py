@@ -25,11 +25,12 @@ from wardround.core.calibration.sets import (
 from wardround.core.calibration.threshold import Threshold
 from wardround.core.differential import Differential
 from wardround.core.errors import UsageError
+from wardround.core.estimators.posterior import Voters
 from wardround.core.frozen import Frozen, content_id
 
 SCHEMA_VERSION: Final = 1
 
-IRRELEVANT = frozenset({"gate", "escalate", "seed", "timeout", "logprobs"})
+IRRELEVANT = frozenset({"gate", "escalate", "seed", "timeout", "logprobs", "card"})
 """Settings that leave the probabilities as they are: what happens after them, and by which draw."""
 
 
@@ -105,6 +106,29 @@ class Fitted(Frozen):
     strata: dict[str, Stratum]
 
 
+class MeasuredVoters(Frozen):
+    """How often the specialists of the labelled consults were right, and how far they erred together."""
+
+    accuracy: Figure
+    """Share of right answers of one specialist."""
+    rho: Figure
+    """Correlation of two of them being wrong, drawn to .5 where few cases tell."""
+    alike: Figure
+    """How far those who are wrong give the same answer."""
+
+    @property
+    def voters(self) -> Voters:
+        """The point values, for the posterior of votes.
+
+        Raises:
+            UsageError: A figure has no value.
+        """
+        values = (self.accuracy.value, self.rho.value, self.alike.value)
+        if None in values:
+            raise UsageError("the card's figures on the specialists' votes have no value; make it anew")
+        return Voters(*(float(value) for value in values if value is not None))
+
+
 class Card(Frozen):
     """A calibration, its origin, its figures and its promises, named by its content."""
 
@@ -119,6 +143,8 @@ class Card(Frozen):
     must_not_miss: float = Field(ge=0.0, le=1.0)
     """A dangerous diagnosis stays on the list from this probability on."""
     threshold: Threshold
+    votes: MeasuredVoters | None = None
+    """Nothing where no case was seen by two specialists, or too few were labelled."""
     combined: CombinedModel | None = None
     """The fitted combined uncertainty; nothing where too few labels were there."""
     metrics: dict[str, Measured]
@@ -210,6 +236,11 @@ class Card(Frozen):
     def probability(self, stated: float, stratum: str) -> float:
         """Return the calibrated probability that an answer is right."""
         return float(self.calibrator(stratum).apply(np.array([stated]))[0])
+
+    @property
+    def voters(self) -> Voters | None:
+        """What is known of how the specialists vote."""
+        return self.votes.voters if self.votes is not None else None
 
     def interval(self, stated: float, stratum: str) -> tuple[float, float] | None:
         """Return the Venn-Abers pair; nothing where another calibrator is used."""

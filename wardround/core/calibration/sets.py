@@ -15,6 +15,8 @@ OTHER = "other"
 """What is on no differential."""
 POOLED = "all"
 """The stratum of cases whose own has too few labelled ones."""
+UNSORTED = "none"
+"""The stratum of a case that triage sent to no specialty."""
 MANY = 5
 """More diagnoses than this are no answer. Our own choice."""
 

@@ -25,8 +25,6 @@ class RolloutPlan:
     """Positions of the evidence items that it sees, in the order in which it sees them."""
     shift: int
     """By how many items the order was rotated."""
-    seed: int
-    """For the model's sampling."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ class Diversification:
     """The first is that of the plain rollout."""
     fraction: float = 1.0
     """Share of the evidence that each rollout sees after the first, rounded up."""
+    rotated: bool = True
+    """Whether each sees the evidence in another order."""
 
     def __post_init__(self) -> None:
         if self.roles < 1 or not self.temperatures or min(self.temperatures, default=0.0) < 0.0:
@@ -69,7 +69,7 @@ class Diversification:
 
     def _one(self, index: int, rollouts: int, evidence: int, seed: int) -> RolloutPlan:
         seen = self._seen(index, evidence, seed)
-        shift = index * len(seen) // rollouts
+        shift = index * len(seen) // rollouts if self.rotated else 0
         # moved on by one whenever both have come round together, so that each role meets each temperature
         turn = index + index // math.lcm(self.roles, len(self.temperatures))
         return RolloutPlan(
@@ -78,7 +78,6 @@ class Diversification:
             temperature=self.temperatures[_cycled(turn, len(self.temperatures), seed, "temperature")],
             evidence=(*seen[shift:], *seen[:shift]),
             shift=shift,
-            seed=_number(seed, "sampling", index) % 2**31,
         )
 
     def _seen(self, index: int, evidence: int, seed: int) -> tuple[int, ...]:

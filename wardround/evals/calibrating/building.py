@@ -30,6 +30,7 @@ from wardround.evals.calibrating.fitting import FEW, Method, default_method, fit
 from wardround.evals.calibrating.reading import Labelled
 from wardround.evals.calibrating.splitting import Splits, folds, split
 from wardround.evals.calibrating.thresholds import certify
+from wardround.evals.calibrating.voting import measure_voters, with_votes
 from wardround.evals.statistics import Array
 
 FEWEST = 20
@@ -62,6 +63,7 @@ def build_card(
     date: dt.date,
     plan: Plan | None = None,
     dangerous: frozenset[str] = frozenset(),
+    options: int,
     warnings: Sequence[str] = (),
 ) -> Card:
     """Fit everything and measure it.
@@ -71,6 +73,7 @@ def build_card(
         date: Of the fitting.
         plan: Levels; the defaults unless given.
         dangerous: Condition ids that must not be missed.
+        options: How many diagnoses an answer may be, none of them included.
         warnings: What is known against the data.
 
     Raises:
@@ -80,6 +83,9 @@ def build_card(
     data = Data(sorted(labelled, key=lambda one: one.result.run))
     _require_one_origin(data)
     splits = _splits(data, plan)
+    votes = measure_voters(data.taken(splits.calibrator), options=options)
+    if votes is not None:
+        data = Data(with_votes(data.labelled, votes.voters, options=options))
     calibrators = fit_calibrators(data.taken(splits.calibrator))
     sets, risk = _fit_sets(data.taken(splits.conformal).one_each(), plan)
     tested = data.taken(splits.threshold).one_each()
@@ -95,6 +101,7 @@ def build_card(
         risk=risk,
         must_not_miss=cost_threshold(1.0, MISS_COST),
         threshold=threshold,
+        votes=votes,
         combined=combined,
         metrics=paired(before, evaluate(after, data.outcome, data.cases) if splits.calibrator else before),
         combined_metrics=combined_metrics,

@@ -6,12 +6,13 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from wardround.core.calibration.sets import UNSORTED
 from wardround.core.differential import Differential, Hypothesis
 from wardround.core.errors import UsageError
 from wardround.core.uncertainty import Part
@@ -19,8 +20,16 @@ from wardround.knowledge.base import KnowledgeBase
 
 _SHOWN = 5
 _ICD10 = re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?")
-UNSORTED = "none"
-"""Stratum of a case that triage sent to no specialty."""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one rollout of one specialist held for the diagnosis."""
+
+    agent: str
+    rollout: int
+    answer: str | None
+    """Condition id, or the words where the knowledge has none; nothing for no opinion."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Result:
     differential: Differential
     parts: dict[Part, float]
     """Of the uncertainty; none where it was not measured."""
+    votes: tuple[Vote, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,10 @@ class Labelled:
     """Condition ids that are right; none where the diagnosis is not in the knowledge."""
     severity: float
     """Cost of omitting it from the differential, the highest being 1."""
+
+    def with_parts(self, parts: Mapping[Part, float]) -> Labelled:
+        """Return the same with further parts of the uncertainty."""
+        return replace(self, result=replace(self.result, parts={**self.result.parts, **parts}))
 
     @property
     def outcome(self) -> float:
@@ -129,7 +143,7 @@ def _result(row: Mapping[str, Any]) -> Result:
     given = decision["diagnosis"]
     answer = hypotheses[0]
     if given is not None:
-        stated = decision["probability"]
+        stated = decision.get("posterior", decision["probability"])  # older results have the posterior as probability
         answer = Hypothesis(id=given["id"], name=given["name"], icd10=given["icd10"], probability=stated)
     specialties = (row["triage"] or {}).get("specialties") or [UNSORTED]
     measured = row["uncertainty"] or {"parts": {}}
@@ -143,6 +157,7 @@ def _result(row: Mapping[str, Any]) -> Result:
         answer=answer,
         differential=differential,
         parts={Part(name): float(value) for name, value in measured["parts"].items()},
+        votes=tuple(Vote(v["agent"], v["rollout"], v["diagnosis"]) for v in row.get("opinions", [])),
     )
 
 
