@@ -36,6 +36,8 @@ def show_consult(consult: Consult, console: Console) -> None:
     """Print a consult."""
     decision = consult.decision
     console.print(_headline(decision))
+    if decision.certificate is not None:
+        console.print(f"  {decision.certificate}", style="dim", markup=False)
     for reason in decision.reasons:
         code = reason.code.value.replace("_", " ")
         console.print(f"  [yellow]-[/] {code}: {escape(printable(reason.detail))}")
