@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from wardround.graphs.ward import Ward
     from wardround.trace.store import RunRow, RunStore
 
+_DIFFERENCES = 20
+"""How many are shown."""
+
 runs = typer.Typer(help="Runs that are kept in the workspace.", no_args_is_help=True)
 
 Run = Annotated[str, typer.Argument(help="Id of the run or its beginning, or the id of its case.")]
@@ -148,36 +151,79 @@ def resume(
     _show(ward.resume(row.id), as_json=as_json)
 
 
+@runs.command()
+def replay(run: Run, workspace: Folder = Path(".wardround"), as_json: Json = False) -> None:
+    """Do a run over from its log, without any model or server, and compare every act."""
+    from wardround.graphs.replaying import replay as replayed
+
+    done = replayed(_store(workspace), run)
+    found = [str(difference) for difference in done.differences]
+    if as_json:
+        print_json(
+            {"run": done.consult.run, "events": len(done.recorded), "equal": done.is_equal, "differences": found}
+        )
+    elif done.is_equal:
+        typer.echo(f"{done.consult.run}: equal in all {len(done.recorded)} events")
+    else:
+        typer.echo(f"{done.consult.run}: {len(found)} of {len(done.recorded)} events differ")
+        for line in found[:_DIFFERENCES]:
+            typer.echo(f"  - {printable(line)}")
+    if not done.is_equal:
+        raise typer.Exit(1)
+
+
+@runs.command()
+def fork(
+    run: Run,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Evidence to leave out: id of a source or finding, a document, a code.")
+    ] = None,
+    answer: Annotated[
+        list[str] | None, typer.Option(metavar="CALL=FILE", help="Text in place of a model's answer.")
+    ] = None,
+    tool: Annotated[
+        list[str] | None, typer.Option(metavar="CALL=FILE", help="Text in place of what a tool returned.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Another model.")] = None,
+    agent: Annotated[list[str] | None, typer.Option(help="Who asks the other model; everybody unless given.")] = None,
+    workspace: Folder = Path(".wardround"),
+    base_url: BaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Repeat a run with a change, doing anew only what depends on it."""
+    from wardround.graphs.edits import Edits
+
+    edits = Edits(
+        without=tuple(without or ()),
+        answers=_texts(answer or [], "--answer"),
+        tools=_texts(tool or [], "--tool"),
+        model=model,
+        agents=tuple(agent or ()),
+    )
+    ward, row = _ward_of(run, workspace, base_url)
+    _show(ward.fork(row.id, edits), as_json=as_json)
+
+
+def _texts(given: list[str], option: str) -> dict[str, str]:
+    found = {}
+    for pair in given:
+        call, _, file = pair.partition("=")
+        if not file:
+            raise UsageError(f"{option} {pair}: give CALL=FILE, the id of the call and a file with the text")
+        try:
+            found[call] = Path(file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{option} {pair}: cannot be read ({error}); give a text file in UTF-8") from error
+    return found
+
+
 def _ward_of(run: str, workspace: Path, base_url: str | None) -> tuple[Ward, RunRow]:
     """Return a ward with the settings of a run."""
-    from wardround.core.calibration.card import Card
-    from wardround.graphs.settings import ConsultSettings
-    from wardround.graphs.ward import Ward
-    from wardround.models.budget import Prices
-    from wardround.models.local.settings import LocalSettings
-    from wardround.trace.events import CardNamed, RunStarted
+    from wardround.graphs.reopening import reopened
 
     store = _store(workspace)
     row = store.find(run)
-    events = store.events(row.id)
-    started = events[0]
-    if not isinstance(started, RunStarted):
-        raise UsageError(f"run {row.id} has no beginning in the log; it cannot be resumed")
-    settings = dict(started.settings)
-    if settings.get("agent") == "ehr":
-        raise UsageError(f"run {row.id} is a record agent's; go on with it from Python, by EhrAgent.resume")
-    local, prices, _ = settings.pop("local", None), settings.pop("prices", None), settings.pop("card", None)
-    card = next((event.card for event in events if isinstance(event, CardNamed)), None)
-    ward = Ward(
-        started.model,
-        settings=ConsultSettings.model_validate(settings),
-        workspace=workspace,
-        base_url=base_url,
-        local=LocalSettings.model_validate(local) if local is not None else None,
-        prices=Prices.model_validate(prices) if prices is not None else None,
-        card=Card.from_json(card) if card is not None else None,
-    )
-    return ward, row
+    return reopened(store.events(row.id), workspace=workspace, base_url=base_url), row
 
 
 def _show(result: Consult, *, as_json: bool) -> None:

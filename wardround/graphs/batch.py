@@ -12,7 +12,8 @@ from typing import Any
 
 from wardround.core.case import Case
 from wardround.core.errors import CaseError, UsageError
-from wardround.graphs.ward import Session, Ward
+from wardround.graphs.session import Session
+from wardround.graphs.ward import Ward
 
 CASES_FOR_A_CALL = 2
 """Cases under way for each model call that may be: most of a case's calls wait for one another."""

@@ -69,7 +69,7 @@ async def triage(state: State, runtime: Runtime[Context]) -> Update:
         briefing = context.briefing(case_of(state), state["items"])
         given = None
         if not context.spent:
-            given = await roles.triage(context.asker, briefing, context.roster)
+            given = await roles.triage(context.asker_of(roles.TRIAGE), briefing, context.roster)
         if given is None:
             reasons = ("no triage answer could be read, so the case is treated as urgent",)
             given = Triage(urgency=Urgency.URGENT, specialties=("general_medicine",), reasons=reasons)
@@ -91,7 +91,8 @@ async def plan(state: State, runtime: Runtime[Context]) -> Update:
         guideline = context.tools["guideline"]
         patient = patient_of(case_of(state), graph)
         passages = [source for condition in leading for source in guideline.use(condition, patient).sources]
-        answered = await roles.plan(context.asker, context.briefing(case_of(state), state["items"]), passages)
+        briefing = context.briefing(case_of(state), state["items"])
+        answered = await roles.plan(context.asker_of(roles.PLANNER), briefing, passages)
         indicators = answered.value.indicators if answered.value is not None else []
         context.recorder.record(PlanMade, indicators=tuple(i.model_dump() for i in indicators))
         return {"indicators": [i.indicator for i in indicators]}
@@ -176,7 +177,7 @@ async def attending(state: State, runtime: Runtime[Context]) -> Update:
         if not context.spent:
             supported = list(graph.claims.values())
             answered = await roles.attend(
-                context.asker,
+                context.asker_of(roles.ATTENDING),
                 context.briefing(case_of(state), state["items"]),
                 supported,
                 graph.verdicts,

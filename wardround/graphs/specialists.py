@@ -35,7 +35,8 @@ from wardround.knowledge.base import KnowledgeBase
 from wardround.knowledge.clinician import with_implied
 from wardround.knowledge.similarity import diagnosis_cluster
 from wardround.models.asking import Answered
-from wardround.tools.tool import ToolResult
+from wardround.tools.fhir.record import RecordSearch
+from wardround.tools.tool import Patient, ToolResult
 from wardround.trace.events import OpinionGiven, RolloutsEnded, SpanKind, ToolCalled, ToolReturned
 
 SHOWN = 0.8
@@ -86,7 +87,7 @@ async def _opinions(
     while not progress.stop and not context.spent:
         asked = plan[len(answers) : len(answers) + progress.needed]
         answers += await roles.opinions(
-            context.asker, briefing, specialty, assignment["indicators"], asked, first=first
+            context.asker_of(specialty.id), briefing, specialty, assignment["indicators"], asked, first=first
         )
         progress = enough.progress([_cluster(kb, answer.value) for answer in answers])
     if answers:
@@ -124,7 +125,9 @@ async def _use_tools(context: Context, case: Case, items: list[Item], specialty_
         if context.spent:
             break
         briefing = context.briefing(case, [*items, *added])
-        chosen = await roles.choose_tool(context.asker, briefing, specialty, offered, used, rollout=len(used))
+        chosen = await roles.choose_tool(
+            context.asker_of(specialty_id), briefing, specialty, offered, used, rollout=len(used)
+        )
         if chosen.value is None or chosen.value.tool is None:
             break
         name, argument = chosen.value.tool, chosen.value.argument
@@ -152,7 +155,7 @@ def use_tool(
             context.recorder.record(ToolReturned, call=call, text="", error=f"{agent} may use {allowed}, not {name}")
             return []
         try:
-            result = context.tools[name].use(argument, patient_of(case, graph))
+            result = _used(context, call, name, argument, patient_of(case, graph))
         except ToolError as error:
             context.recorder.record(ToolReturned, call=call, text="", error=str(error))
             return []
@@ -160,6 +163,22 @@ def use_tool(
         context.recorder.record(ToolReturned, call=call, text=result.text, sources=tuple(s.id for s in result.sources))
         found = evidence_items(new, _readings(context, case, new, result))
         return context.add([*found, *context.copies(new)])
+
+
+def _used(context: Context, call: str, name: str, argument: str, patient: Patient) -> ToolResult:
+    """Use a tool, or return what a fork puts in place of its result."""
+    if call not in context.edits.tools:
+        return context.tools[name].use(argument, patient)
+    text = context.edits.tools[call]
+    about_patient = name == RecordSearch.name
+    source = Source(
+        kind=SourceKind.STRUCTURED_RECORD if about_patient else SourceKind.GUIDELINE,
+        text=text,
+        document=f"edit:{call}",
+        title=f"edited {name}",
+        citation=None if about_patient else "edited",
+    )
+    return ToolResult(text=text, sources=(source,) if text.strip() else ())
 
 
 def _readings(context: Context, case: Case, new: list[Source], result: ToolResult) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, TypedDict
 
@@ -29,6 +29,7 @@ from wardround.core.items import (
     WeightItem,
 )
 from wardround.core.source import Source, SourceKind
+from wardround.graphs.edits import Edits
 from wardround.graphs.gate import Calibration
 from wardround.graphs.intake import chart_of
 from wardround.graphs.settings import ConsultSettings
@@ -129,6 +130,10 @@ class Context:
     """Images of the case, read; none where the model does not look at images."""
     card: Card | None = None
     """The calibration that the consult names."""
+    edits: Edits = field(default_factory=Edits)
+    """What is changed about the run that this one is forked from."""
+    other: Asker | None = None
+    """Asks the other model of a fork."""
 
     @cached_property
     def chart(self) -> Chart:
@@ -144,6 +149,10 @@ class Context:
             tools.append(RecordSearch(self.chart, self.clinician))
         return {tool.name: tool for tool in tools}
 
+    def asker_of(self, agent: str) -> Asker:
+        """Return who asks a model on behalf of an agent."""
+        return self.other if self.other is not None and self.edits.asks_other(agent) else self.asker
+
     @property
     def spent(self) -> bool:
         """Whether the case's budget has run out."""
@@ -158,8 +167,8 @@ class Context:
         return Briefing(case, sources_of(items), [picture.reference() for picture in self.pictures])
 
     def add(self, items: Iterable[Item]) -> list[Item]:
-        """Record items and return them for the state."""
-        added = list(items)
+        """Record items and return them for the state, without what a fork leaves out."""
+        added = self.edits.kept(items)
         for item in added:
             self.recorder.record(EvidenceAdded, item=item)
         return added

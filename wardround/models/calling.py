@@ -164,7 +164,7 @@ class Caller:
     async def _answered(
         self, agent: str, request: Request, messages: Sequence[BaseMessage], options: Options
     ) -> tuple[Replies, Origin]:
-        found = self._found(request, (Origin.CASSETTE, Origin.CACHE, Origin.REPLAY))
+        found = self._found(request, (Origin.EDIT, Origin.CASSETTE, Origin.CACHE, Origin.REPLAY))
         if found is not None:
             return found
         replies = await self._live(agent, messages, options)

@@ -52,6 +52,9 @@ class ModelHandle:
     """Answers are taken from here and nowhere else."""
     stands_for: str | None = None
     """Spec of the model whose recorded answers these are."""
+    served: tuple[str, ...] | None = None
+    context: int | None = None
+    """What the server of that model was recorded to serve, and to read and write at most."""
 
     @property
     def asked_as(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -64,11 +65,12 @@ class LoggedCalls:
             elif isinstance(event, ModelAsked) and event.request is not None:
                 asked.setdefault(event.request, {})[event.rollout] = event.call
                 self._questions.append(event)
-        self._replies = {
-            key: tuple(answers[call] for _, call in sorted(calls.items()))
+        self._calls = {
+            key: tuple(call for _, call in sorted(calls.items()))
             for key, calls in asked.items()
             if all(call in answers for call in calls.values())
         }
+        self._replies = {key: tuple(answers[call] for call in calls) for key, calls in self._calls.items()}
 
     def find(self, request: Request, /) -> Replies | None:
         """Return the recorded answers.
@@ -83,6 +85,29 @@ class LoggedCalls:
 
     def keep(self, request: Request, replies: Replies, /) -> None:
         """Do nothing: the log is written by the recorder."""
+
+    def recorded(self, request: Request) -> Replies | None:
+        """Return the recorded answers, or nothing."""
+        return self._replies.get(request.key)
+
+    def edited(self, texts: Mapping[str, str]) -> dict[str, Replies]:
+        """Return the answers to those requests in which some have another text.
+
+        Args:
+            texts: By the id of the call.
+
+        Raises:
+            UsageError: The log has no such call.
+        """
+        calls = {call: (key, place) for key, calls in self._calls.items() for place, call in enumerate(calls)}
+        found: dict[str, list[Reply]] = {}
+        for call, text in texts.items():
+            if call not in calls:
+                near = difflib.get_close_matches(call, calls, n=3, cutoff=0.0)
+                raise UsageError(f"run {self._run} has no answered call {call!r}; it has {', '.join(near) or 'none'}")
+            key, place = calls[call]
+            found.setdefault(key, list(self._replies[key]))[place] = Reply(text=text)
+        return {key: tuple(replies) for key, replies in found.items()}
 
     def _missing(self, request: Request) -> str:
         what = f"the run holds no answer to request {request.key}"
@@ -111,6 +136,58 @@ def _reply(event: ModelAnswered) -> Reply:
 
 def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
     return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+
+
+class ForkedCalls:
+    """What a run was answered, for another run that differs from it: what it was not asked is left to the model."""
+
+    origin = Origin.REPLAY
+
+    def __init__(self, log: LoggedCalls) -> None:
+        """Take the answers of a log."""
+        self._log = log
+
+    def find(self, request: Request, /) -> Replies | None:
+        """Return the recorded answers, or nothing."""
+        return self._log.recorded(request)
+
+    def keep(self, request: Request, replies: Replies, /) -> None:
+        """Do nothing: the log of the new run is written by its recorder."""
+
+
+class EditedCalls:
+    """Answers that were put in the place of recorded ones."""
+
+    origin = Origin.EDIT
+
+    def __init__(self, log: LoggedCalls, texts: Mapping[str, str]) -> None:
+        """Take the answers of a log with other texts.
+
+        Args:
+            log: The answers as they were.
+            texts: By the id of the call.
+
+        Raises:
+            UsageError: The log has no such call.
+        """
+        self._replies = log.edited(texts)
+        self.used: set[str] = set()
+        """Keys of the requests that were answered so."""
+
+    def find(self, request: Request, /) -> Replies | None:
+        """Return the edited answers, or nothing."""
+        found = self._replies.get(request.key)
+        if found is not None:
+            self.used.add(request.key)
+        return found
+
+    def keep(self, request: Request, replies: Replies, /) -> None:
+        """Do nothing: the log of the new run is written by its recorder."""
+
+    @property
+    def unused(self) -> set[str]:
+        """Keys of edited answers that nobody asked for."""
+        return set(self._replies) - self.used
 
 
 class CallCache:

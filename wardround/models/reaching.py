@@ -76,7 +76,7 @@ class Reach:
         self._model = model
         self._seconds = seconds
         self._lock = asyncio.Lock()
-        self._served: Served | None = None
+        self._served = Served(model.served, model.context) if model.served is not None else None
         self._is_reached = False
 
     async def model(self, *, images: bool, tools: bool) -> ModelHandle:

@@ -59,14 +59,20 @@ def replayed(run: str, workspace: Path) -> ModelHandle:
     return replayed_log(events)
 
 
-def replayed_log(events: Sequence[Event]) -> ModelHandle:
+def replayed_log(events: Sequence[Event], model: str | None = None) -> ModelHandle:
     """Return a model that answers from a log.
+
+    Args:
+        events: The log.
+        model: Spec of the one that is meant, where several were asked; the first unless given.
 
     Raises:
         UsageError: The log has no beginning, or does not say what its model was.
     """
     started = next((event for event in events if isinstance(event, RunStarted)), None)
-    reached = next((event for event in events if isinstance(event, ModelReached)), None)
+    reached = next(
+        (event for event in events if isinstance(event, ModelReached) and model in (None, event.model)), None
+    )
     if started is None or reached is None:
         raise UsageError(
             "the log does not say which model was asked and what it can; it was written by an older version"
@@ -83,4 +89,6 @@ def replayed_log(events: Sequence[Event]) -> ModelHandle:
         images=reached.images,
         recorded=LoggedCalls(events, run=started.run, origin=Origin.REPLAY),
         stands_for=reached.model,
+        served=reached.served,
+        context=reached.context,
     )

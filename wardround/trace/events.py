@@ -157,6 +157,8 @@ class Origin(StrEnum):
     """From the log of the same run, before it was resumed."""
     REPLAY = "replay"
     """From the log of another run."""
+    EDIT = "edit"
+    """From whoever forked the run."""
     CACHE = "cache"
     CASSETTE = "cassette"
 

@@ -1,0 +1,83 @@
+"""What is changed about a recorded run when it is forked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from wardround.core.errors import UsageError
+from wardround.core.frozen import Frozen
+from wardround.core.items import Item, ReadingItem, SourceItem
+
+
+class Edits(Frozen):
+    """Changes to a run; everything that does not depend on them is taken from its log."""
+
+    without: tuple[str, ...] = ()
+    """Evidence that is left out: ids of sources or findings, names of documents, codes of findings."""
+    answers: dict[str, str] = Field(default_factory=dict)
+    """Text in place of what a model answered, by the id of the call."""
+    tools: dict[str, str] = Field(default_factory=dict)
+    """Text in place of what a tool returned, by the id of the call."""
+    model: str | None = None
+    """Spec of another model."""
+    agents: tuple[str, ...] = ()
+    """Who asks the other model; everybody unless given."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is changed."""
+        return not (self.without or self.answers or self.tools or self.model)
+
+    def on(self, earlier: Edits) -> Edits:
+        """Return these edits of a run that was itself made by earlier ones, which stay.
+
+        Raises:
+            UsageError: Both ask another model.
+        """
+        if self.model is not None and earlier.model is not None:
+            raise UsageError(f"the run already asks {earlier.model} as well; fork the run that it was forked from")
+        return Edits(
+            without=(*earlier.without, *(name for name in self.without if name not in earlier.without)),
+            answers=self.answers,  # the earlier ones are in the log
+            tools={**earlier.tools, **self.tools},
+            model=self.model or earlier.model,
+            agents=self.agents or earlier.agents,
+        )
+
+    def asks_other(self, agent: str) -> bool:
+        """Return whether an agent asks the other model."""
+        return self.model is not None and (not self.agents or agent in self.agents)
+
+    def kept(self, items: Iterable[Item]) -> list[Item]:
+        """Return the items without the evidence that is left out; with a source go its readings."""
+        items = list(items)
+        if not self.without:
+            return items
+        names = set(self.without)
+        gone = {
+            i.source.id
+            for i in items
+            if isinstance(i, SourceItem) and (i.source.id in names or i.source.document in names)
+        }
+        return [item for item in items if not self._is_left_out(item, names | gone)]
+
+    @staticmethod
+    def _is_left_out(item: Item, names: set[str]) -> bool:
+        if isinstance(item, SourceItem):
+            return item.source.id in names
+        return isinstance(item, ReadingItem) and bool({item.finding.id, item.finding.code, item.finding.source} & names)
+
+
+def checked(edits: Edits) -> Edits:
+    """Return edits that change something.
+
+    Raises:
+        UsageError: Nothing is changed, or agents are named without another model.
+    """
+    if edits.is_empty:
+        raise UsageError("the fork changes nothing; leave evidence out, edit an answer or a tool, or give a model")
+    if edits.agents and edits.model is None:
+        raise UsageError(f"{', '.join(edits.agents)} would ask no other model; give one")
+    return edits
