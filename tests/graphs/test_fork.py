@@ -16,6 +16,7 @@ from wardround.graphs.replaying import replay
 from wardround.trace.events import ModelAnswered, ModelAsked, Origin, RunStarted, ToolCalled, ToolReturned
 from wardround.trace.fidelity import act, differences
 from wardround.trace.store import RunStore
+from wardround.trace.views import decision
 
 APPENDICITIS = (
     "24-year-old man with right lower quadrant pain for one day that began around the umbilicus. Anorexia, nausea. "
@@ -163,7 +164,7 @@ def test_a_hundred_runs_are_replayed_event_for_event(tmp_path: Path) -> None:
     for run in dict.fromkeys(runs):
         done = replay(store, run)
         assert done.is_equal, [str(d) for d in done.differences]
-        assert {e.origin for e in done.consult.events if isinstance(e, ModelAnswered)} == {Origin.REPLAY}
+        assert {e.origin for e in done.replayed if isinstance(e, ModelAnswered)} == {Origin.REPLAY}
 
 
 def test_a_run_that_asked_a_person_is_replayed_with_the_answers(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_a_run_that_asked_a_person_is_replayed_with_the_answers(tmp_path: Path) 
     assert done.decision.status is DecisionStatus.FINAL
     again = replay(store, asked.run)
     assert again.is_equal, [str(d) for d in again.differences]
-    assert again.consult.decision == done.decision
+    assert decision(again.replayed) == done.decision
 
 
 def test_what_a_replay_does_otherwise_is_named(first: wr.Consult) -> None:

@@ -160,12 +160,12 @@ def replay(run: Run, workspace: Folder = Path(".wardround"), as_json: Json = Fal
     found = [str(difference) for difference in done.differences]
     if as_json:
         print_json(
-            {"run": done.consult.run, "events": len(done.recorded), "equal": done.is_equal, "differences": found}
+            {"run": done.run, "events": len(done.recorded), "equal": done.is_equal, "differences": found}
         )
     elif done.is_equal:
-        typer.echo(f"{done.consult.run}: equal in all {len(done.recorded)} events")
+        typer.echo(f"{done.run}: equal in all {len(done.recorded)} events")
     else:
-        typer.echo(f"{done.consult.run}: {len(found)} of {len(done.recorded)} events differ")
+        typer.echo(f"{done.run}: {len(found)} of {len(done.recorded)} events differ")
         for line in found[:_DIFFERENCES]:
             typer.echo(f"  - {printable(line)}")
     if not done.is_equal:

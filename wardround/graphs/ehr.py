@@ -207,6 +207,7 @@ class EhrAgent:
             "task": work.task,
             "rollout": work.rollout,
             "api_base": work.api_base,
+            "server": work.session.client.base_url,
             "patient": work.session.patient,
             "policy": work.session.policy.value,
             "pretend": work.session.pretend,

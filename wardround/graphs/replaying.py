@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from wardround.agents.ehr.json_protocol import JsonProtocol
+from wardround.agents.ehr.native import NativeProtocol
+from wardround.agents.ehr.protocol import Protocol
+from wardround.agents.ehr.text_protocol import TextProtocol
 from wardround.core.blocking import run_sync
 from wardround.core.case import Case
 from wardround.core.errors import UsageError
@@ -14,20 +19,29 @@ from wardround.graphs.consult import Consult
 from wardround.graphs.forking import Fork
 from wardround.graphs.reopening import reopened
 from wardround.knowledge.clinician import KnowledgeClinician
+from wardround.models.budget import Budget
 from wardround.models.replay import replayed_log
-from wardround.trace.events import Event, Resumed, RunStarted
+from wardround.trace.events import Event, FhirExchanged, Resumed, RunStarted
 from wardround.trace.fidelity import Difference, differences
 from wardround.trace.store import RunStore
+
+_PROTOCOLS: dict[str, Callable[[], Protocol]] = {
+    protocol.name: protocol for protocol in (JsonProtocol, NativeProtocol, TextProtocol)
+}
 
 
 @dataclass(frozen=True)
 class Replay:
     """What came of doing a run over."""
 
-    consult: Consult
-    """The replayed run."""
+    replayed: tuple[Event, ...]
     recorded: tuple[Event, ...]
     differences: tuple[Difference, ...]
+
+    @property
+    def run(self) -> str:
+        """Id of the run."""
+        return self.recorded[0].run
 
     @property
     def is_equal(self) -> bool:
@@ -36,10 +50,10 @@ class Replay:
 
 
 def replay(store: RunStore, run: str, *, clinician: KnowledgeClinician | None = None) -> Replay:
-    """Do a consult over from its log and compare every act.
+    """Do a run over from its log and compare every act.
 
-    Models answer from the log alone. Tools and weighing are part of this process and are done again, so that a
-    difference shows that the program or its knowledge is no longer what it was.
+    Models and FHIR servers answer from the log alone. Other tools and weighing are part of this process and are done
+    again, so that a difference shows that the program or its knowledge is no longer what it was.
 
     Args:
         store: Where the run is kept.
@@ -47,22 +61,25 @@ def replay(store: RunStore, run: str, *, clinician: KnowledgeClinician | None = 
         clinician: Knowledge other than the embedded one.
 
     Raises:
-        UsageError: There is no such run, or it is no consult.
+        UsageError: There is no such run, or its log has no beginning.
         NotRecorded: The replay asked what the run did not; the program has changed.
     """
     row = store.find(run)
     events = tuple(store.events(row.id))
-    case = Case.model_validate_json(store.case(row.id))
-    consult = run_sync(lambda: _replayed(case, events, store, clinician))
-    return Replay(consult, events, differences(events, consult.events))
-
-
-async def _replayed(
-    case: Case, events: Sequence[Event], store: RunStore, clinician: KnowledgeClinician | None
-) -> Consult:
-    started = events[0]
+    started = events[0] if events else None
     if not isinstance(started, RunStarted):
-        raise UsageError("the run has no beginning in the log; it cannot be replayed")
+        raise UsageError(f"run {row.id} has no beginning in the log; it cannot be replayed")
+    if started.settings.get("agent") == "ehr":
+        replayed = run_sync(lambda: _episode(started, events))
+    else:
+        case = Case.model_validate_json(store.case(row.id))
+        replayed = run_sync(lambda: _consult(case, started, events, store, clinician)).events
+    return Replay(replayed, events, differences(events, replayed))
+
+
+async def _consult(
+    case: Case, started: RunStarted, events: Sequence[Event], store: RunStore, clinician: KnowledgeClinician | None
+) -> Consult:
     model = replace(replayed_log(events), spec=started.model)
     async with AsyncExitStack() as stack:
         asks = bool(started.settings.get("escalate"))
@@ -75,3 +92,67 @@ async def _replayed(
         for answer in (e.answer for e in events if isinstance(e, Resumed) and e.answer is not None):
             consult = await session.resume(started.run, answer)
         return consult
+
+
+async def _episode(started: RunStarted, events: Sequence[Event]) -> tuple[Event, ...]:
+    """Do an episode of a record agent over; tools that a caller made himself are not in the log."""
+    from wardround.agents.ehr.acting import ask_later
+    from wardround.graphs.ehr import EhrAgent, WriteAwaitsPerson
+    from wardround.tools.fhir.client import FhirClient
+    from wardround.tools.fhir.exchanges import Exchange, RecordedServer
+    from wardround.tools.fhir.session import RecordSession, WritePolicy
+
+    begun = started.settings
+    replayed: list[Event] = []
+    agent = EhrAgent(
+        replace(replayed_log(events), spec=started.model),
+        _PROTOCOLS[begun["protocol"]](),
+        max_rounds=begun["max_rounds"],
+        budget=Budget.model_validate(begun["budget"]),
+        timeout=begun["timeout"],
+        temperature=begun["temperature"],
+        seed=begun["seed"],
+        clock=_LogClock(events, replayed),
+    )
+    fields = set(Exchange.__dataclass_fields__)
+    exchanged = [Exchange(**e.model_dump(include=fields)) for e in events if isinstance(e, FhirExchanged)]
+    server = RecordedServer(exchanged, run=started.run)
+    answers = [e.answer for e in events if isinstance(e, Resumed) and e.answer is not None]
+    async with FhirClient(begun["server"], recorded=server) as client:
+        session = RecordSession(
+            client,
+            patient=begun["patient"],
+            policy=WritePolicy(begun["policy"]),
+            person=ask_later,
+            pretend=begun["pretend"],
+        )
+        task = agent.run(
+            begun["task"],
+            session,
+            case=started.case,
+            api_base=begun["api_base"],
+            rollout=begun["rollout"],
+            sinks=[replayed.append],
+        )
+        for answer in [*answers, None]:
+            try:
+                await task
+                break
+            except WriteAwaitsPerson:
+                if answer is None:
+                    break
+                task = agent.resume(started.run, approve=answer["approved"], note=answer["note"])
+    return tuple(replayed)
+
+
+class _LogClock:
+    """Tells the time of the log as a replay comes to each of its events."""
+
+    def __init__(self, recorded: Sequence[Event], replayed: Sequence[Event]) -> None:
+        self._recorded, self._replayed = recorded, replayed
+
+    def now(self) -> datetime:
+        return self._recorded[min(len(self._replayed), len(self._recorded) - 1)].time
+
+    def monotonic(self) -> float:
+        return self.now().timestamp()

@@ -278,6 +278,25 @@ class ToolReturned(_Event):
     error: str | None = None
 
 
+class FhirExchanged(_Event):
+    """A FHIR server was sent a request, all attempts taken together, and answered or did not."""
+
+    event: Literal["fhir_exchanged"] = "fhir_exchanged"
+    method: str
+    url: str
+    body: str | None
+    """As it was sent."""
+    status: int | None
+    headers: dict[str, str]
+    """Those of the answer that say something about a resource."""
+    answer: str | None
+    """Body of the answer as JSON."""
+    fault: str | None = None
+    """Why there was no answer that could be used."""
+    may_be_done: bool = False
+    """A write of which nobody knows whether the server has done it."""
+
+
 class TriageGiven(_Event):
     """The case was sorted."""
 
@@ -375,6 +394,7 @@ Event = Annotated[
     | AnswerRefused
     | ToolCalled
     | ToolReturned
+    | FhirExchanged
     | TriageGiven
     | PlanMade
     | OpinionGiven

@@ -15,7 +15,8 @@ from wardround.agents.ehr.conversation import AGENT
 from wardround.agents.ehr.protocol import HttpGet, HttpPost, Outcome, Step, ToolCall
 from wardround.core.errors import ToolError, ToolRefused
 from wardround.core.frozen import content_id
-from wardround.trace.events import SpanKind, ToolCalled, ToolReturned
+from wardround.tools.fhir.exchanges import Exchange, as_fields, hearing
+from wardround.trace.events import FhirExchanged, SpanKind, ToolCalled, ToolReturned
 from wardround.trace.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -99,10 +100,17 @@ class Acting:
         with self.recorder.span(name, SpanKind.TOOL), _with(answered):
             if answered is None:
                 self.recorder.record(ToolCalled, call=call, agent=AGENT, tool=name, arguments=arguments)
-            outcome = await self._done(step)
+            outcome = await self._heard(step)
             told = {"text": "", "error": outcome.text} if outcome.is_error else {"text": outcome.text}
             self.recorder.record(ToolReturned, call=call, **told)
         return outcome
+
+    async def _heard(self, step: Step) -> Outcome:
+        def record(exchange: Exchange) -> None:
+            self.recorder.record(FhirExchanged, **as_fields(exchange))
+
+        with hearing(record):
+            return await self._done(step)
 
     async def _done(self, step: Step) -> Outcome:
         try:

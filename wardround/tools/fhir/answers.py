@@ -32,6 +32,7 @@ class FhirRequestError(ToolError):
             may_be_done: A write of which nobody knows whether the server has done it.
         """
         self.method, self.url, self.status, self.may_be_done = method, url, status, may_be_done
+        self.reason = what
         told = f"answered {status}" if status is not None else "got no answer"
         mend = "; it may have been done all the same, so look before you repeat it" if may_be_done else ""
         super().__init__("fhir", f"{method} {url} {told}: {what}{mend}")

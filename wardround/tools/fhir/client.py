@@ -23,6 +23,7 @@ from wardround.tools.fhir.answers import (
     page_of,
     request_error,
 )
+from wardround.tools.fhir.exchanges import Exchange, RecordedServer, tell
 from wardround.tools.fhir.sending import FHIR_JSON, Request, send
 
 __all__ = ["FhirClient", "FhirRequestError", "FhirResponse", "SearchPage"]
@@ -47,6 +48,7 @@ class FhirClient:
         attempts: int = 4,
         headers: Mapping[str, str] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        recorded: RecordedServer | None = None,
     ) -> None:
         """Set up a client; nothing is sent yet.
 
@@ -58,6 +60,7 @@ class FhirClient:
             attempts: How often a request is tried in all.
             headers: Sent with every request.
             sleep: How to wait between attempts.
+            recorded: Answers in the server's place; nothing is sent.
 
         Raises:
             UsageError: The base address is none.
@@ -65,6 +68,7 @@ class FhirClient:
         self.base = BaseAddress.of(base_url)
         self.attempts = attempts
         self._sleep = sleep
+        self._recorded = recorded
         sent = {"Accept": FHIR_JSON, **(headers or {})}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -114,7 +118,19 @@ class FhirClient:
         return await self._send(Request.of(method, self.base.join(path, params), body, headers))
 
     async def _send(self, request: Request) -> FhirResponse:
-        return await send(self._http, request, attempts=self.attempts, sleep=self._sleep)
+        method, url = request.method, request.url
+        body = request.content.decode("utf-8") if request.content is not None else None
+        try:
+            if self._recorded is not None:
+                response = self._recorded.answer(method, url, body)
+            else:
+                response = await send(self._http, request, attempts=self.attempts, sleep=self._sleep)
+        except FhirRequestError as error:
+            failed = error
+            tell(lambda: Exchange.failed(method, url, body, failed))
+            raise
+        tell(lambda: Exchange.answered(method, url, body, response))
+        return response
 
     async def read(self, reference: str) -> dict[str, Any]:
         """Return a resource such as `Patient/1`.
