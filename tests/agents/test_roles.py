@@ -49,7 +49,7 @@ def asked_of(*says: Any) -> tuple[Asker, Callable[[], list[str]]]:
         ),
         seed=0,
     )
-    return asker, lambda: [str(messages[-1].content) for messages in model.asked]
+    return asker, lambda: ["\n".join(str(m.content) for m in messages) for messages in model.asked]
 
 
 async def test_triage_keeps_known_specialties_once_each_in_order() -> None:
@@ -86,7 +86,7 @@ async def test_each_rollout_sees_all_the_evidence_in_another_order() -> None:
 
 async def test_rollouts_differ_in_what_the_specialist_is_told_to_look_for_and_in_what_it_sees() -> None:
     asker, prompts = asked_of(OPINION, OPINION, OPINION)
-    plan = Diversification(roles=3, fraction=0.7, rotated=False).plan(3, len(SOURCES), seed=0)
+    plan = Diversification(roles=3, fraction=0.5, rotated=False).plan(3, len(SOURCES), seed=0)
     await roles.opinions(asker, BRIEFING, ROSTER.find("cardiology"), [], plan, first=0)
     stances = [[s for s in STANCES if s and s in text] for text in prompts()]
     assert sorted(len(s) for s in stances) == [0, 1, 1]
