@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wardround.core.differential import Differential, Hypothesis
+from wardround.evals.calibrating.metrics import slope
 from wardround.evals.diagnosis import Outcome, answering, ranking
 from wardround.evals.gold import GoldAnswer
-from wardround.evals.statistics import bootstrapped, brier, calibration_slope, clustered, proportion
+from wardround.evals.statistics import bootstrapped, brier, clustered, proportion
 from wardround.evals.vignettes import vignettes
 from wardround.knowledge.loading import embedded
 
@@ -36,10 +37,10 @@ def test_calibrated_probabilities_have_slope_one_and_bold_ones_less() -> None:
     rng = np.random.default_rng(0)
     p = rng.uniform(0.05, 0.95, 20_000)
     y = (rng.random(20_000) < p).astype(float)
-    assert calibration_slope(p, y) == pytest.approx(1.0, abs=0.05)
+    assert slope(p, y) == pytest.approx(1.0, abs=0.05)
     log_odds = np.log(p / (1 - p))
     bold = 1.0 / (1.0 + np.exp(-2.0 * log_odds))
-    assert calibration_slope(bold, y) == pytest.approx(0.5, abs=0.03)
+    assert slope(bold, y) == pytest.approx(0.5, abs=0.03)
 
 
 def test_the_brier_score_of_certainty_is_zero_or_one() -> None:

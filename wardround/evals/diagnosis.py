@@ -10,8 +10,9 @@ import numpy as np
 
 from wardround.core.decision import DecisionStatus
 from wardround.core.differential import Differential
+from wardround.evals.calibrating.metrics import slope
 from wardround.evals.gold import GoldAnswer
-from wardround.evals.statistics import bootstrapped, brier, calibration_slope, proportion
+from wardround.evals.statistics import bootstrapped, brier, proportion
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def ranking(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "top3": proportion([o.ranked(3) for o in inside]).as_json(),
         "must_not_miss_kept": proportion([bool(o.kept & set(o.gold.conditions)) for o in dangerous]).as_json(),
         "brier": bootstrapped(brier, p, y).as_json(),
-        "calibration_slope": bootstrapped(calibration_slope, p, y).as_json(),
+        "calibration_slope": bootstrapped(slope, p, y).as_json(),
     }
 
 

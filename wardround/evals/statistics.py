@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wardround.core.extras import require
-
 Array = npt.NDArray[np.float64]
 
 RESAMPLES = 1000
@@ -116,17 +114,3 @@ def bootstrapped(
 def brier(probability: Array, outcome: Array) -> float:
     """Return the mean squared difference of stated probability and outcome."""
     return float(np.mean((probability - outcome) ** 2))
-
-
-def calibration_slope(probability: Array, outcome: Array) -> float:
-    """Return the slope of the logistic regression of the outcome on the stated log-odds.
-
-    1 is right; above 1 the probabilities are too timid, below 1 too bold. NaN where all outcomes agree.
-    """
-    if outcome.min() == outcome.max():
-        return float("nan")
-    linear = require("sklearn.linear_model", extra="evals")
-    clipped = np.clip(probability, 1e-6, 1.0 - 1e-6)
-    log_odds = np.log(clipped / (1.0 - clipped))
-    model = linear.LogisticRegression(C=np.inf).fit(log_odds[:, None], outcome)
-    return float(model.coef_[0, 0])

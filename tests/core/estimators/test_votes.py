@@ -12,7 +12,6 @@ from wardround.core.estimators.clustering import (
     BidirectionalEntailment,
     Inference,
     NonContradiction,
-    ScriptedEntailment,
     greedy_clusters,
     same_code,
     same_words,
@@ -21,6 +20,7 @@ from wardround.core.estimators.samples import Estimate, Estimator, SampledAnswer
 from wardround.core.estimators.votes import AgentConsistency, SelfConsistency, SemanticEntropy, VoteEntropy
 from wardround.knowledge.clinician import reference_clinician
 from wardround.knowledge.similarity import diagnosis_cluster
+from wardround.testing.entailment import ScriptedEntailment
 
 laws = settings(max_examples=80, deadline=None)
 

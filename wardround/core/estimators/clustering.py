@@ -9,11 +9,10 @@ run.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from wardround.core.errors import UnscriptedCall
 from wardround.core.estimators.samples import SampledAnswer
 
 THRESHOLD = 0.7
@@ -92,24 +91,6 @@ class NonContradiction:
             return 1.0
         there, back = _both_ways(self.model, self.question, one, other)
         return 1.0 - (there.contradiction + back.contradiction) / 2.0
-
-
-@dataclass(frozen=True)
-class ScriptedEntailment:
-    """A double of an entailment model that answers from a table and refuses what is not in it."""
-
-    table: Mapping[tuple[str, str], Inference]
-    """By premise and hypothesis."""
-
-    def infer(self, premise: str, hypothesis: str, /) -> Inference:
-        """Return what the table says.
-
-        Raises:
-            UnscriptedCall: It does not hold the pair.
-        """
-        if (premise, hypothesis) not in self.table:
-            raise UnscriptedCall("scripted entailment", f"no entry for {premise!r} -> {hypothesis!r}; add it")
-        return self.table[premise, hypothesis]
 
 
 def greedy_clusters(

@@ -85,8 +85,8 @@ def slope(probability: Array, outcome: Array) -> float:
     """Return the slope of the logistic regression of the outcome on the stated log-odds.
 
     1 is right, below 1 too bold, above too timid. NaN where none is defined: equal outcomes, equal or perfectly
-    parting scores. Newton's method, since an interval takes a thousand fits; the tests compare it with
-    `wardround.evals.statistics.calibration_slope`.
+    parting scores. Newton's method, since an interval takes a thousand fits; the tests compare it
+    with scikit-learn.
     """
     right, wrong = probability[outcome > 0.5], probability[outcome <= 0.5]
     if len(right) == 0 or len(wrong) == 0 or probability.min() == probability.max():
