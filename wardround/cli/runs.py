@@ -106,9 +106,23 @@ def export(
     run: Run,
     workspace: Folder = Path(".wardround"),
     out: Annotated[Path | None, typer.Option(help="File; standard output without it.")] = None,
+    otlp: Annotated[
+        str | None, typer.Option(metavar="URL", help="Send it as OpenTelemetry spans to this address instead.")
+    ] = None,
+    content: Annotated[
+        bool, typer.Option("--content", help="With --otlp: send what was said of the patient too.")
+    ] = False,
 ) -> None:
-    """Write a run's events as JSON lines."""
+    """Write a run's events as JSON lines, or send it to a trace tool."""
     from wardround.trace.store import export_lines
+
+    if (content and otlp is None) or (otlp is not None and out is not None):
+        raise UsageError("--content goes with --otlp, and --otlp does not go with --out")
+    if otlp is not None:
+        from wardround.cli.telemetry import send_run
+
+        typer.echo(send_run(_store(workspace), run, otlp, content=content))
+        return
 
     if out is not None:
         check_target(out, "--out")
