@@ -62,3 +62,15 @@ def test_sentences_and_words_stand_where_they_say(text: str) -> None:
 def test_splitting_loses_no_word(text: str) -> None:
     kept = [token.raw for sentence in sentences(text) for token in tokens(sentence.text)]
     assert kept == [token.raw for token in tokens(text)]
+
+
+@pytest.mark.parametrize("length", [999, 1000, 1001, 5000])
+def test_a_long_text_is_read_as_a_short_one_is(length: int) -> None:
+    text = ("No fever. Cough for 3 days. " * 200)[:length]
+    assert [text[t.start : t.end] for t in tokens(text)] == [t.raw for t in tokens(text)]
+    assert tokens(text)[:6] == tokens(text[:40])[:6]
+    assert sentences(text)[:2] == sentences("No fever. Cough for 3 days. And")[:2]
+
+
+def test_the_form_of_a_word_is_singular_and_no_stem() -> None:
+    assert [token.form for token in tokens("Tumours, hepatitis, Crohn's")] == ["tumor", "hepatitis", "crohn"]

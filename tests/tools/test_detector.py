@@ -321,3 +321,45 @@ def test_the_same_claim_has_the_same_verdict_whatever_the_order_of_the_evidence(
     forward = judge("Potassium 6.8 mmol/L.", *notes)
     backward = judge("Potassium 6.8 mmol/L.", *reversed(notes))
     assert (forward.label, forward.severity, forward.reason) == (backward.label, backward.severity, backward.reason)
+
+
+CLAIMS = (
+    "Fever.",
+    "No fever.",
+    "Right pleural effusion.",
+    "Potassium 6.8 mmol/L.",
+    "Creatinine rose from 90 to 180 umol/L.",
+    "Start ibuprofen.",
+    "The chest radiograph is normal.",
+    "E. coli caused it. Mother had a stroke.",
+    'The note says "severe crushing chest pain".',
+)
+NOTES = (
+    "Fever for 3 days, no cough.",
+    "Left pleural effusion. Takes warfarin.",
+    "Creatinine 90 umol/L.",
+    "Creatinine 180 umol/L, potassium 6.8 mmol/L.",
+    "Another patient: cough, fever.",
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(CLAIMS), min_size=1, max_size=6))
+def test_a_verdict_does_not_depend_on_what_the_detector_judged_before(texts: list[str]) -> None:
+    sources = {s.id: s for s in (source(text, title=f"note, sentence {n}") for n, text in enumerate(NOTES))}
+    claims = [Claim(agent="a", text=text, kind=ClaimKind.FINDING) for text in texts]
+    together = RuleDetector(reference_clinician()).check_all(claims, sources)
+    alone = [RuleDetector(reference_clinician()).check(claim, sources) for claim in claims]
+    assert together == alone
+
+
+def test_evidence_that_is_added_or_exchanged_counts_at_once() -> None:
+    detector = RuleDetector(reference_clinician())
+    claim = Claim(agent="a", text="Fever.", kind=ClaimKind.FINDING)
+    yes, no = source("Fever.", title="a"), source("No fever.", title="b")
+    given_ = {no.id: no}
+    assert detector.check(claim, given_).label is VerdictLabel.CONTRADICTED
+    given_[yes.id] = yes
+    assert detector.check(claim, given_).label is VerdictLabel.SUPPORTED
+    del given_[yes.id]
+    assert detector.check_all([claim], given_)[0].label is VerdictLabel.CONTRADICTED

@@ -59,6 +59,15 @@ class KnowledgeBase:
         return {code: i for i, code in enumerate(self.findings)}
 
     @cached_property
+    def decided_by(self) -> Mapping[str, tuple[FindingEntry, ...]]:
+        """Findings that a measured value decides, by analyte."""
+        found: dict[str, list[FindingEntry]] = {}
+        for entry in self.findings.values():
+            if entry.analyte is not None:
+                found.setdefault(entry.analyte, []).append(entry)
+        return {analyte: tuple(entries) for analyte, entries in found.items()}
+
+    @cached_property
     def condition_index(self) -> Mapping[str, int]:
         """Column of each condition in the likelihood matrix."""
         return {code: j for j, code in enumerate(self.conditions)}

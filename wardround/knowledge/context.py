@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from wardround.core.finding import Assertion
+from wardround.knowledge.expressions import Expression, fitting
 
 REACH = 10
 """Words that a trigger reaches at most; lists joined by commas, `or` and `and` extend it."""
@@ -179,13 +180,13 @@ _STOP = r"""
 _CLAUSE = re.compile(r"[.;!?]|\s[-–—]\s|:\s(?=\S)|\n")
 
 
-def _compile(body: str) -> re.Pattern[str]:
+def _compile(body: str) -> Expression:
     cleaned = re.sub(r"\s*\n\s*", "", body.strip())
     cleaned = re.sub(r"\s*\|\s*", "|", cleaned)
-    return re.compile(rf"(?:(?<![\w'])|(?=\W))(?:{cleaned})(?:(?<=\W)|(?!\w))", re.IGNORECASE)
+    return Expression(rf"(?:(?<![\w'])|(?=\W))(?:{cleaned})(?:(?<=\W)|(?!\w))", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Trigger:
     assertion: Assertion
     start: int
@@ -202,26 +203,31 @@ PRECEDENCE: Sequence[Assertion] = (
 )
 """Which assertion wins where several apply; present is what is left."""
 
-_RULES = [
-    *((assertion, _compile(body), True) for assertion, body in _BEFORE.items()),
-    *((assertion, _compile(body), False) for assertion, body in _AFTER.items()),
-]
+_RULES: dict[Expression, tuple[Assertion, bool]] = {
+    **{_compile(body): (assertion, True) for assertion, body in _BEFORE.items()},
+    **{_compile(body): (assertion, False) for assertion, body in _AFTER.items()},
+}
+"""What a trigger says, and whether it stands before its target."""
 _PSEUDO_RULE = _compile(_PSEUDO)
 _FAMILY_PSEUDO_RULE = _compile(_FAMILY_PSEUDO)
 _STOP_RULE = _compile(_STOP)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _triggers(sentence: str) -> tuple[tuple[_Trigger, ...], tuple[tuple[int, int], ...]]:
+    found = []
+    for rule in fitting(sentence, _RULES):
+        assertion, forward = _RULES[rule]
+        found += [_Trigger(assertion, *m.span(), forward) for m in rule.finditer(sentence)]
+    if not found:
+        return (), ()
     pseudo = [m.span() for m in _PSEUDO_RULE.finditer(sentence)]
     family_pseudo = [m.span() for m in _FAMILY_PSEUDO_RULE.finditer(sentence)]
-    found = []
-    for assertion, rule, forward in _RULES:
-        cancelling = family_pseudo if assertion is Assertion.FAMILY else pseudo
-        for m in rule.finditer(sentence):
-            trigger = _Trigger(assertion, m.start(), m.end(), forward)
-            if not any(_cancels(span, trigger) for span in cancelling):
-                found.append(trigger)
+    found = [
+        t
+        for t in found
+        if not any(_cancels(span, t) for span in (family_pseudo if t.assertion is Assertion.FAMILY else pseudo))
+    ]
     found = [t for t in found if not _inside_wider(t, found)]
     stops = [m.span() for m in _STOP_RULE.finditer(sentence)]
     stops += [m.span() for m in _CLAUSE.finditer(sentence)]
@@ -257,6 +263,8 @@ def assertion_of(sentence: str, start: int, end: int, listed: Sequence[tuple[int
         listed: Places of other findings in the sentence; a list of them carries a trigger along.
     """
     triggers, stops = _triggers(sentence)
+    if not triggers:
+        return Assertion.PRESENT
     taken = [(start, end), *((s, e) for s, e in listed if e <= start or end <= s)]
     applying = {
         t.assertion

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from wardround.core.errors import UsageError
 from wardround.knowledge.base import KnowledgeBase
@@ -28,7 +29,7 @@ _FAR = 8.0
 """How many times beyond its reference range a value is still usual in the ill."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Quantity:
     """A measured value in its analyte's own unit."""
 
@@ -199,9 +200,7 @@ def interpret(
     """
     limits = reference_range(analyte, age, sex)
     decided = []
-    for entry in kb.findings.values():
-        if entry.analyte != analyte.id:
-            continue
+    for entry in kb.decided_by.get(analyte.id, ()):
         limit = entry.threshold
         if limit is None and limits is not None:
             limit = limits.high if entry.direction == "above" else limits.low
@@ -259,6 +258,7 @@ _UNITS_ELSEWHERE = "mg g kg ug µg μg mcg ng pg ml dl mol mmol umol µmol μmol
 _COMMON_UNITS = frozenset(_UNITS_ELSEWHERE.split())
 
 
+@lru_cache(maxsize=4096)
 def _fold_unit(unit: str) -> str:
     folded = unit.strip().lower().replace("µ", "u").replace("μ", "u").replace("×", "x").replace("°", "deg")
     folded = folded.replace("mcg", "ug").replace("²", "2").replace("[", "").replace("]", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -33,11 +34,14 @@ _DURATION = re.compile(
 _DURATION_CUE = re.compile(
     r"\b(?:for|x|since|over|past|last|history of|hx of|duration|ago|now)\b|\bday|\bweek", re.IGNORECASE
 )
+_STOP, _PAUSE = re.compile(r"[.;]"), re.compile(r"[.;,]")
 _COUNTS = {
     "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
     "eight": 8, "nine": 9, "ten": 10, "several": 4, "few": 3, "couple of": 2,
 }  # fmt: skip
 _DAYS = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0, "mo": 30.4, "y": 365.25}
+_REMEMBERED = 4096
+"""Sentences whose findings are kept; more would cost more in memory and its cleaning than reading them again."""
 _FAMILY_RISK = {
     "cad_history": "family_history_cad",
     "prior_vte": "family_history_vte",
@@ -62,7 +66,7 @@ class Reader:
         self._conditions = Lexicon(
             (c.id, phrase) for c in kb.conditions.values() for phrase in (c.name, *c.synonyms) if len(phrase) > 2
         )
-        self._read = lru_cache(maxsize=50_000)(self._read_uncached)
+        self._read = lru_cache(maxsize=_REMEMBERED)(self._read_uncached)
 
     def read(self, text: str, *, age: float | None = None, sex: str | None = None) -> tuple[Finding, ...]:
         """Return what a text says of the patient, with spans in characters of the text.
@@ -73,18 +77,16 @@ class Reader:
             sex: `female` or `male`, for reference ranges.
         """
         return tuple(
-            finding.model_copy(update={"span": (sentence.start + finding.span[0], sentence.start + finding.span[1])})
+            _moved(finding, sentence.start)
             for sentence in sentences(text)
             for finding in self._read(sentence.text, age, sex)
-            if finding.span is not None
         )
 
     def conditions(self, text: str) -> tuple[Finding, ...]:
         """Return the conditions that a text names, as findings whose code is the condition's id."""
         found = []
         for sentence in sentences(text):
-            words = tokens(sentence.text)
-            mentions = self._conditions.find(words, _clauses(sentence.text, words))
+            mentions = self._conditions.find(*_words_and_clauses(sentence.text))
             spans = [(m.start, m.end) for m in mentions]
             for m in mentions:
                 found.append(
@@ -114,8 +116,7 @@ class Reader:
         return self._interpreted(Quantity(analyte, canonical, entry.unit, 0, 0), Assertion.PRESENT, age, sex)
 
     def _read_uncached(self, text: str, age: float | None, sex: str | None) -> tuple[Finding, ...]:
-        words = tokens(text)
-        mentions = self._lexicon.find(words, _clauses(text, words))
+        mentions = self._lexicon.find(*_words_and_clauses(text))
         spans = [(m.start, m.end) for m in mentions]
         found: list[Finding] = []
         for mention in mentions:
@@ -176,10 +177,8 @@ class Reader:
                 assertion=Assertion.PRESENT if entry.direction == stated.get(result) else Assertion.ABSENT,
                 span=(mention.start, mention.end),
             )
-            for entry in self.kb.findings.values()
-            if result is not None
-            and entry.analyte == analyte.id
-            and (entry.threshold is None or stated.get(result) != entry.direction)
+            for entry in self.kb.decided_by.get(analyte.id, ())
+            if result is not None and (entry.threshold is None or stated.get(result) != entry.direction)
         ]
 
     def _tested(self, text: str, mention: Mention) -> list[Finding]:
@@ -227,6 +226,12 @@ class Reader:
         return tuple(findings)
 
 
+def _moved(finding: Finding, by: int) -> Finding:
+    if not by or finding.span is None:
+        return finding
+    return finding.model_copy(update={"span": (finding.span[0] + by, finding.span[1] + by)})
+
+
 _EARLIER = re.compile(
     r"\b(?:previous(?:ly)?|prior(?! to)|baseline|earlier|usual|last (?:known|recorded|year'?s?|month'?s?))"
     r"[^\w,;.]+(?:\w+[^\w,;.]+){0,2}$",
@@ -247,18 +252,22 @@ def _number_assertion(text: str, quantity: Quantity, said: Assertion) -> Asserti
     return Assertion.HISTORICAL if earlier else Assertion.PRESENT
 
 
-def _clauses(text: str, words: Sequence[Token]) -> list[int]:
+@lru_cache(maxsize=256)
+def _words_and_clauses(text: str) -> tuple[tuple[Token, ...], tuple[int, ...]]:
+    """Return the words of a sentence and the clause of each; asked for findings and again for conditions."""
+    words = tokens(text)
     ends = [m.end() for m in _CLAUSE_END.finditer(text)]
-    return [sum(end <= word.start for end in ends) for word in words]
+    return words, tuple([bisect_right(ends, word.start) for word in words])
 
 
 def _days(text: str, mention: Mention) -> float | None:
     """How long it has been so: a duration shortly before or after the mention."""
     after = text[mention.end : mention.end + 40]
     before = text[max(0, mention.start - 30) : mention.start]
-    for piece in (re.split(r"[.;]", after)[0], re.split(r"[.;,]", before)[-1]):
+    behind = _STOP.split(after, 1)[0]
+    for piece, needs_cue in ((behind, behind is after), (_PAUSE.split(before)[-1], False)):
         match = _DURATION.search(piece)
-        if match is not None and (_DURATION_CUE.search(piece) or piece is not after):
+        if match is not None and (not needs_cue or _DURATION_CUE.search(piece)):
             count = match["count"].lower()
             number = float(_COUNTS[count]) if count in _COUNTS else float(count)
             unit = match["unit"].lower()
@@ -269,6 +278,8 @@ def _days(text: str, mention: Mention) -> float | None:
 
 def _side(text: str, mention: Mention) -> Laterality | None:
     window = text[max(0, mention.start - 25) : mention.end + 15].lower()
+    if not any(word in window for word in _SIDES):  # most windows have none, and a search costs ten times as much
+        return None
     if re.search(r"\b(?:bilateral(?:ly)?|both)\b", window):
         return Laterality.BILATERAL
     sides = set(re.findall(r"\b(left|right|lt|rt)\b", window))
@@ -277,6 +288,9 @@ def _side(text: str, mention: Mention) -> Laterality | None:
     if sides <= {"right", "rt"} and sides:
         return Laterality.RIGHT
     return None
+
+
+_SIDES = ("left", "right", "lt", "rt", "bilateral", "both")
 
 
 def _without_shadowed(found: Sequence[Finding]) -> list[Finding]:

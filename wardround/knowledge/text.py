@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import snowballstemmer
 
@@ -21,8 +21,11 @@ _BOUNDARY = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Sentence:
+_SHORT = 1000
+"""Characters up to which a text is remembered: a sentence is split and read by several modules, a document by one."""
+
+
+class Sentence(NamedTuple):
     """A stretch of text that is read as one statement."""
 
     text: str
@@ -30,8 +33,7 @@ class Sentence:
     """First character within the whole."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """One word."""
 
     word: str
@@ -39,14 +41,20 @@ class Token:
     start: int
     end: int
     raw: str
+    form: str
+    """Lower case, spelling alike and singular, but not reduced to the stem: hepatic is not hepatitis."""
 
 
-def sentences(text: str) -> list[Sentence]:
+def sentences(text: str) -> tuple[Sentence, ...]:
     """Split clinical prose; abbreviations, decimals and list lines do not mislead it.
 
     >>> [s.text for s in sentences("Seen by Dr. Lee. Temp 38.5 C. No cough.")]
     ['Seen by Dr. Lee.', 'Temp 38.5 C.', 'No cough.']
     """
+    return _sentences_remembered(text) if len(text) <= _SHORT else _sentences(text)
+
+
+def _sentences(text: str) -> tuple[Sentence, ...]:
     found: list[Sentence] = []
     start = 0
     for boundary in _BOUNDARY.finditer(text):
@@ -56,7 +64,10 @@ def sentences(text: str) -> list[Sentence]:
         _append(found, piece, start)
         start = boundary.end()
     _append(found, text[start:], start)
-    return found
+    return tuple(found)
+
+
+_sentences_remembered = lru_cache(maxsize=256)(_sentences)
 
 
 def _append(found: list[Sentence], piece: str, start: int) -> None:
@@ -65,9 +76,16 @@ def _append(found: list[Sentence], piece: str, start: int) -> None:
         found.append(Sentence(text=stripped, start=start + piece.index(stripped)))
 
 
-def tokens(text: str) -> list[Token]:
+def tokens(text: str) -> tuple[Token, ...]:
     """Return the words of a text, folded."""
-    return [Token(fold(m.group()), m.start(), m.end(), m.group()) for m in _WORD.finditer(text)]
+    return _tokens_remembered(text) if len(text) <= _SHORT else _tokens(text)
+
+
+def _tokens(text: str) -> tuple[Token, ...]:
+    return tuple([Token(fold(raw := m[0]), m.start(), m.end(), raw, form_of(raw)) for m in _WORD.finditer(text)])
+
+
+_tokens_remembered = lru_cache(maxsize=256)(_tokens)
 
 
 @lru_cache(maxsize=20_000)
@@ -82,3 +100,20 @@ def fold(word: str) -> str:
         return folded
     stem: str = _STEMMER.stemWord(folded)
     return stem
+
+
+@lru_cache(maxsize=20_000)
+def form_of(word: str) -> str:
+    """Fold case, spelling and the plural of a word, but not to its stem.
+
+    >>> form_of("Tumours"), form_of("hepatitis"), form_of("Crohn's")
+    ('tumor', 'hepatitis', 'crohn')
+    """
+    folded = (
+        word.lower().replace("’", "'").removesuffix("'s").replace("ae", "e").replace("oe", "e").replace("our", "or")
+    )
+    is_plural = len(folded) > _SHORTEST_PLURAL and folded.endswith("s") and not folded.endswith(("ss", "us", "is"))
+    return folded[:-1] if is_plural else folded
+
+
+_SHORTEST_PLURAL = 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from wardround.knowledge.expressions import Expression
 from wardround.knowledge.quantities import parse_number
 
 _COUNTS = {
@@ -33,17 +34,17 @@ _UNITS: dict[str, tuple[str, float]] = {
 }  # fmt: skip
 _NAMES = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+"
-_AMOUNT = re.compile(
+_AMOUNT = Expression(
     rf"(?<![\w.,/])(?P<number>{_NUMBER}|{'|'.join(_COUNTS)})(?:\s?(?:x|by|×)\s?(?:{_NUMBER})(?=\s?(?:mm|cm)))?"
     rf"(?P<gap>[\s-]?)(?P<unit>{_NAMES})s?(?![\w/])(?!\s*(?:old|of age)|-old)",
     re.IGNORECASE,
 )
-_AGE = re.compile(
+_AGE = Expression(
     r"(?<![\w.])(?P<number>\d{1,3})[\s-]?(?:year|yr)s?[\s-](?:old|of age)|\baged? (?P<other>\d{1,3})\b", re.IGNORECASE
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Amount:
     """A number in the unit that its dimension is compared in: cm, mg, mL, %, days, kg."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wardround.core.claim import MEDIHALL_SCORE, ClaimType, Severity, VerdictLabel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """The outcome of one check."""
 
@@ -57,9 +57,9 @@ def unaddressed(code: str, words: str, type_: ClaimType, span: tuple[int, int] |
     return Check(VerdictLabel.NOT_ADDRESSED, Severity.UNSCORED, code, words, (), type_, span)
 
 
-_ORDER = (VerdictLabel.SUPPORTED, VerdictLabel.NOT_ADDRESSED, VerdictLabel.CONTRADICTED)
+_ORDER = {VerdictLabel.SUPPORTED: 0, VerdictLabel.NOT_ADDRESSED: 1, VerdictLabel.CONTRADICTED: 2}
 
 
 def badness(check: Check) -> tuple[int, float]:
     """Sort key: contradicted is worse than not addressed, which is worse than supported; then by severity."""
-    return _ORDER.index(check.label), -MEDIHALL_SCORE.get(check.severity, 1.0)
+    return _ORDER[check.label], -MEDIHALL_SCORE.get(check.severity, 1.0)

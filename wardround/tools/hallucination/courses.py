@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
 from wardround.core.claim import ClaimType, Severity
 from wardround.knowledge.base import KnowledgeBase
+from wardround.knowledge.expressions import Expression
 from wardround.knowledge.quantities import parse_number
 from wardround.knowledge.text import tokens
 from wardround.tools.hallucination.checks import Check, contradicted, supported, unaddressed
@@ -15,10 +17,12 @@ from wardround.tools.hallucination.vocabulary import Phrases
 
 _UP = r"rose|risen|rising|increas(?:ed|ing)|climb(?:ed|ing)|went up|up"
 _DOWN = r"fell|fallen|falling|decreas(?:ed|ing)|dropp(?:ed|ing)|declin(?:ed|ing)|improved|went down|down"
-_COURSE = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN})|(?P<flat>stable|unchanged|steady))\b", re.IGNORECASE)
+_COURSE = Expression(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN})|(?P<flat>stable|unchanged|steady))\b", re.IGNORECASE)
 _NUMBER = r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-_FROM_TO = re.compile(rf"\bfrom {_NUMBER}\s?[^\s\d]{{0,12}}(?: \S+){{0,3}}? to {_NUMBER}", re.IGNORECASE)
-_FACTOR = re.compile(r"\b(?:(?P<doubled>doubled)|(?P<tripled>tripled)|(?P<halved>halved))\b", re.IGNORECASE)
+_FROM_TO = Expression(rf"\bfrom {_NUMBER}\s?[^\s\d]{{0,12}}(?: \S+){{0,3}}? to {_NUMBER}", re.IGNORECASE)
+_FACTOR = Expression(r"\b(?:(?P<doubled>doubled)|(?P<tripled>tripled)|(?P<halved>halved))\b", re.IGNORECASE)
+_VALUE = re.compile(rf"(?<![\w^*]){_NUMBER}(?!\^|\d|-)")
+_STATEMENT_END = re.compile(r"[.;](?!\d)")
 _STEADY = 0.1
 """Share by which the last value of a steady course may differ from the first."""
 
@@ -98,19 +102,24 @@ def _stated_pair(
 
 def _series(analyte: str, evidence: Evidence, kb: KnowledgeBase) -> list[tuple[float, str]]:
     """Return the values as written, in order of time where all have one, else in order of the text."""
-    found: list[tuple[float, float, str]] = []
+    return evidence.kept("series", lambda whole: _all_series(whole, kb)).get(analyte, [])
+
+
+def _all_series(evidence: Evidence, kb: KnowledgeBase) -> dict[str, list[tuple[float, str]]]:
+    found: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     timed = all(e.source.time is not None for e in evidence.about)
     for n, entry in enumerate(evidence.about):
         at = entry.source.time.timestamp() if timed and entry.source.time is not None else float(n)
         text = entry.clean.text
         for place in analytes(kb).find(tokens(text)):
-            if place.target != analyte:
-                continue
-            rest = re.split(r"[.;](?!\d)", text[place.end :])[0]
+            rest = _STATEMENT_END.split(text[place.end :], 1)[0]
             pair = _FROM_TO.search(rest)
-            numbers = [pair[1], pair[2]] if pair else re.findall(rf"(?<![\w^*]){_NUMBER}(?!\^|\d|-)", rest)[:1]
-            found += [(at, parse_number(value), entry.source.id) for value in numbers]
-    return [(value, source) for _, value, source in sorted(found, key=lambda item: item[0])]
+            numbers = [pair[1], pair[2]] if pair else _VALUE.findall(rest)[:1]
+            found[place.target] += [(at, parse_number(value), entry.source.id) for value in numbers]
+    return {
+        analyte: [(value, source) for _, value, source in sorted(values, key=lambda item: item[0])]
+        for analyte, values in found.items()
+    }
 
 
 def links(reading: Reading, evidence: Evidence) -> list[Check]:

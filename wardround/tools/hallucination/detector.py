@@ -36,7 +36,7 @@ _QUOTABLE = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Examination:
     """A verdict with all that led to it."""
 
@@ -128,7 +128,14 @@ class RuleDetector:
 
     def examine(self, claim: Claim, sources: Mapping[str, Source]) -> Examination:
         """Judge one claim and keep every check, the deciding span, and what could not be checked."""
+        return self._examined(claim, sources, self.evidence(sources))
+
+    def check_all(self, claims: Iterable[Claim], sources: Mapping[str, Source], /) -> list[Verdict]:
+        """Judge claims that share their evidence; the evidence is looked through once for all of them."""
         evidence = self.evidence(sources)
+        return [self._examined(claim, sources, evidence).verdict for claim in claims]
+
+    def _examined(self, claim: Claim, sources: Mapping[str, Source], evidence: Evidence) -> Examination:
         clean = cleaned(claim.text)
         checks = [*self._citations(claim, sources, evidence)]
         if claim.kind in (ClaimKind.GUIDELINE, ClaimKind.SCORE):
@@ -139,7 +146,8 @@ class RuleDetector:
             )
         else:
             checks += self._statements(claim, clean, evidence)
-        ordered = sorted((_placed(c, clean) for c in checks), key=badness, reverse=True)
+        placed = checks if clean.places is None else [_placed(c, clean) for c in checks]
+        ordered = sorted(placed, key=badness, reverse=True)
         worst = ordered[0]
         verdict = Verdict(
             claim=claim.id, label=worst.label, severity=worst.severity, evidence=worst.evidence, reason=worst.reason
@@ -245,12 +253,7 @@ def _found(said: Said, evidence: Evidence) -> Sequence[tuple[Said, Source]]:
         members = (f"drug:{d}" for d, drug in vocabulary().drugs.items() if drug.group == name)
         found += [pair for code in members for pair in evidence.speaks_of(code)]
     if said.code == "allergy:any":
-        found += [
-            pair
-            for code, pairs in evidence.by_code.items()
-            if code.startswith("allergy:") and code != said.code
-            for pair in pairs
-        ]
+        found += [pair for code, pairs in evidence.of_kind("allergy") if code != said.code for pair in pairs]
     elif kind == "allergy" and not found:
         found += evidence.speaks_of("allergy:any")
     return found
@@ -262,8 +265,7 @@ def _other_organism(said: Said, evidence: Evidence) -> Check | None:
         return None
     grown = [
         (told, source)
-        for code, found in evidence.by_code.items()
-        if code.startswith("organism:")
+        for _, found in evidence.of_kind("organism")
         for told, source in found
         if told.finding.assertion is Assertion.PRESENT
     ]
@@ -284,7 +286,7 @@ def _stands(claim: Claim, sources: Mapping[str, Source]) -> Check:
 
 
 def _placed(check: Check, clean: Clean) -> Check:
-    return check if check.span is None or clean.places is None else replace(check, span=clean.place(*check.span))
+    return check if check.span is None else replace(check, span=clean.place(*check.span))
 
 
 def _cautions(clean: Clean, worst: Check, evidence: Evidence) -> tuple[str, ...]:

@@ -6,37 +6,45 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from wardround.knowledge.expressions import Expression
+
 _HIDDEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
     "\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 """Zero width, bidirectional control, variation selectors, and the block of tag characters."""
 
-_ADDRESSED = re.compile(
+_ADDRESSED = Expression(
     r"""
-      \b(?:ignore|disregard|forget|override|bypass)\b.{0,40}
-      \b(?:instruction|prompt|rule|previous|above|prior|guideline|evidence|everything)s?\b
-    | \b(?:system|developer|assistant)\s*(?:prompt|message|:)
+      \b(?:ignore|disregard|forget|override)\s+(?:all|any|every|the|your|my|these|those|everything)?\s*
+      (?:of\s+)?(?:the\s+|your\s+)?(?:previous|prior|above|earlier|preceding|other|system)?\s*
+      (?:instruction|prompt|rule)s?\b
+    | \b(?:ignore|disregard|forget)\s+(?:everything|all|anything)\s+(?:above|before|else|that\s+came)
+    | \b(?:ignore|disregard|override)\s+(?:the\s+)?(?:evidence|record|findings)\b
+    | (?:^\s*|(?<=[.!?]\s))(?:system|developer|assistant)\s*:
+    | (?:^\s*|(?<=[.!?]\s)|(?<=\n))(?:system|developer|assistant)\s+(?:prompt|message)\s*:
+    | (?:^\s*|(?<=[.!?]\s)|(?<=\n))new\s+(?:task|instructions?)\s*:
     | <\|?\s*/?(?:im_start|im_end|system|assistant|user|inst)\b | \[/?INST\]
-    | \b(?:you\ are|act\ as)\ (?:now\ )?(?:an?\ )?(?:ai|assistant|language\ model|llm|chatbot|detector)\b
-    | \b(?:as\ an\ ai|dear\ (?:ai|model|assistant)
-      |attention\ (?:ai|model|assistant)|note\ to\ (?:the\ )?(?:ai|model|assistant|reader|llm))\b
-    | \b(?:confirmed|verified|validated|approved|certified|diagnosed)\ by\ (?:an?\ |the\ )?
-      (?:ai|artificial\ intelligence|model|algorithm|assistant|llm|chatbot|detector)\b
-    | \b(?:mark|label|rate|score|grade|treat|classify|return|output|answer|respond|report|say|state|write
-      |conclude)\b.{0,40}
-      \b(?:as\ (?:supported|true|correct|verified|confirmed)|supported
-      |with\ (?:100|full)\s?%?\ confidence|that\ the\ diagnosis\ is|only\ the)\b
-    | \b(?:you\ must|you\ should|you\ have\ to|please)\ (?:now\ )?
-      (?:ignore|answer|respond|output|conclude|diagnose|mark|report|accept|say|state)\b
-    | \bthe\ (?:correct|right|true|final)\ (?:answer|diagnosis|verdict)\ (?:is|must\ be|should\ be)\b
-    | \bdo\ not\ (?:question|verify|check|doubt|mention)\b
+    | \b(?:you\s+are|act\s+as)\s+(?:now\s+)?(?:an?\s+)?(?:ai|ai\s+assistant|language\s+model|llm|chatbot)\b
+    | \b(?:as\s+an\s+ai|dear\s+(?:ai|model|assistant)|attention,?\s+(?:ai|model|assistant|llm)
+      |(?:note|message)\s+(?:to|for)\s+(?:the\s+)?(?:ai|model|llm|language\s+model))\b
+    | \b(?:confirmed|verified|validated|approved|certified|diagnosed)\s+by\s+(?:an?\s+|the\s+)?
+      (?:ai|artificial\s+intelligence|language\s+model|llm|chatbot)\b
+    | \b(?:mark|label|rate|score|grade|treat|classify|return|output|answer)\b[^.!?]{0,40}
+      \b(?:as\s+(?:supported|verified)|with\s+(?:100|full)\s?%?\s+confidence)(?![\w-])
+    | \bwith\s+100\s?%\s+confidence\b
+    | \b(?:you\s+must|you\s+have\s+to)\s+(?:now\s+)?(?:ignore|answer|respond|output|conclude)\b
+    | \b(?:answer|respond|reply|output)\s+only\s+(?:with|as)\b
+    | \byour\s+(?:answer|response|output|reply)\s+(?:must|should|has\s+to)\s+be\b
+    | \bset\s+(?:the\s+|your\s+)?(?:confidence|probability)\s+to\b
+    | \b(?:do\s+not|don't|never)\s+(?:question|verify|doubt|check)\s+
+      (?:this|it|the|that)\s*(?:claim|statement|answer|diagnosis|verdict)?(?=\s*(?:[.;,!]|$))
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clean:
     """A text as it may be read."""
 

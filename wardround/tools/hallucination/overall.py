@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from wardround.core.claim import ClaimType, Severity
 from wardround.core.finding import Assertion
 from wardround.core.source import Source
+from wardround.knowledge.expressions import Expression
 from wardround.knowledge.text import sentences, tokens
 from wardround.tools.hallucination.checks import Check, contradicted, supported, unaddressed
 from wardround.tools.hallucination.evidence import Evidence
 from wardround.tools.hallucination.statements import Reading, Said
 from wardround.tools.hallucination.vocabulary import vocabulary
 
-_NORMAL = re.compile(
+_NORMAL = Expression(
     r"\b(?:(?:is|are|was|were|looks?|appears?|remains?|entirely|completely|otherwise)\s+(?:\w+ly\s+)?"
     r"(?:normal|unremarkable|clear|intact|healthy|within normal limits)"
     r"|^(?:normal|unremarkable|clear)\b|(?:normal|unremarkable) (?:study|examination|exam|radiograph|scan|film"
@@ -23,7 +25,7 @@ _NORMAL = re.compile(
     r"|pathology|intracranial (?:abnormality|pathology|process)))\b",
     re.IGNORECASE,
 )
-_NOT_NORMAL = re.compile(r"\b(?:not|abnormal|n't|rather than)\b", re.IGNORECASE)
+_NOT_NORMAL = Expression(r"\b(?:not|abnormal|n't|rather than)\b", re.IGNORECASE)
 _GENERAL = frozenset(
     [
         "patient",
@@ -140,12 +142,22 @@ def _normal_places(evidence: Evidence) -> list[tuple[Source, frozenset[str], fro
 def organs_of(said: Said) -> frozenset[str]:
     """Return the organs that a thing lies in, by what is said of it and by its name."""
     organs = frozenset(vocabulary().organ[site] for site in said.values("site"))
-    return organs | {organ for rule, organ in _ORGAN_OF if rule.search(said.code)}
+    return organs | _organs_named(said.code)
 
 
 def modalities_of(said: Said) -> frozenset[str]:
     """Return how a thing is seen, by its name."""
-    return said.values("modality") | {modality for rule, modality in _MODALITY_OF if rule.search(said.code)}
+    return said.values("modality") | _modalities_named(said.code)
+
+
+@cache
+def _organs_named(code: str) -> frozenset[str]:
+    return frozenset(organ for rule, organ in _ORGAN_OF if rule.search(code))
+
+
+@cache
+def _modalities_named(code: str) -> frozenset[str]:
+    return frozenset(modality for rule, modality in _MODALITY_OF if rule.search(code))
 
 
 def _is_of(said: Said, organs: frozenset[str], modalities: frozenset[str], source: Source) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from wardround.core.claim import ClaimType
 from wardround.knowledge.lexicon import FUNCTION_WORDS, MODIFIERS
 from wardround.knowledge.text import fold, tokens
 from wardround.tools.hallucination.checks import Check, unaddressed
-from wardround.tools.hallucination.evidence import Entry
+from wardround.tools.hallucination.evidence import NUMBER_WITH_UNIT, NUMBER_WORDS, Entry, plain_number
 from wardround.tools.hallucination.statements import Reading
 
 _MANNER = """
@@ -27,20 +26,8 @@ _MANNER = """
     culture grew grown growth isolated organism
     rose fell from to after before following now latest current recent only also both
 """
-_UNITS_OF_TIME = (1 / 1440, 1 / 24, 1.0, 7.0, 30.4, 365.25)
-"""Minutes to years, in days."""
-_COUNTS = {
-    fold(word): float(n)
-    for n, word in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), start=1)
-}
 _NEUTRAL = FUNCTION_WORDS | MODIFIERS | frozenset(fold(word) for word in _MANNER.split())
 """Words that say how a finding is spoken of and nothing of their own."""
-_AMOUNT = re.compile(
-    r"(?P<number>\d+(?:[.,]\d+)?)\s?"
-    r"(?:[^\s(),;]*[/\[%][^\s(),;]*|(?:°?[cfk]|cel|mm ?hg|bpm|fl|kpa|sec?|[mk]?g)\b)?",
-    re.IGNORECASE,
-)
-"""A number with its unit."""
 
 
 def unread(text: str, reading: Reading, near: Sequence[Entry], *, is_whole: bool) -> list[Check]:
@@ -52,12 +39,8 @@ def unread(text: str, reading: Reading, near: Sequence[Entry], *, is_whole: bool
         near: Sources that decided the other checks, or that are cited.
         is_whole: The claim is about a whole or a course; then numbers were compared already.
     """
-    there = "\n".join(entry.clean.text for entry in near)
-    said = {word for entry in near for word in entry.words}
-    numbers = [*_numbers(near), *(_amount(m) for m in _AMOUNT.finditer(there))]
-    numbers += [n for word, n in _COUNTS.items() if word in said]
-    said |= _NEUTRAL | {word for word, n in _COUNTS.items() if n in numbers}
-    amounts = list(_AMOUNT.finditer(text))
+    numbers = [number for entry in near for number in entry.numbers]
+    amounts = list(NUMBER_WITH_UNIT.finditer(text))
     measured = [s.finding.span for s in reading.said if s.finding.span is not None and s.finding.value is not None]
     matched = [*measured, *(a.span for s in reading.said for a in s.amounts)] if near else measured
     missing = [
@@ -65,27 +48,24 @@ def unread(text: str, reading: Reading, near: Sequence[Entry], *, is_whole: bool
         for m in amounts
         if not is_whole
         and not _lies_in(m.span("number"), matched)
-        and not any(_is_near(_amount(m), n) for n in numbers)
+        and not any(_is_near(plain_number(m), n) for n in numbers)
     ]
     passed = [*reading.spans, *(m.span() for m in amounts)]
-    missing += [t.raw for t in tokens(text) if t.word not in said and not _lies_in((t.start, t.end), passed)]
+    missing += [
+        t.raw
+        for t in tokens(text)
+        if t.word not in _NEUTRAL
+        and not _lies_in((t.start, t.end), passed)
+        and not any(t.word in entry.words for entry in near)
+        and NUMBER_WORDS.get(t.word) not in numbers
+    ]
     if not missing:
         return []
     return [unaddressed("unread", f"no evidence has {', '.join(missing)}", ClaimType.OTHER)]
 
 
-def _numbers(near: Iterable[Entry]) -> list[float]:
-    found = [s.finding for entry in near for s in entry.reading.said]
-    values = [f.value for f in found if f.value is not None]
-    return values + [f.days / unit for f in found if f.days is not None for unit in _UNITS_OF_TIME]
-
-
 def _lies_in(place: tuple[int, int], spans: Iterable[tuple[int, int]]) -> bool:
     return any(start <= place[0] and place[1] <= end for start, end in spans)
-
-
-def _amount(match: re.Match[str]) -> float:
-    return float(match["number"].replace(",", "."))
 
 
 def _is_near(stated: float, read: float) -> bool:

@@ -8,6 +8,7 @@ from wardround.core.claim import ClaimType, Severity
 from wardround.core.errors import UsageError
 from wardround.core.finding import Assertion
 from wardround.knowledge.base import KnowledgeBase
+from wardround.knowledge.expressions import Expression
 from wardround.knowledge.quantities import convert, is_plausible, number_after, parse_number
 from wardround.knowledge.text import tokens
 from wardround.tools.hallucination.checks import Check, contradicted, unaddressed
@@ -16,7 +17,7 @@ from wardround.tools.hallucination.evidence import Evidence
 from wardround.tools.hallucination.statements import Reading, Said
 from wardround.tools.hallucination.vocabulary import vocabulary
 
-_ORDERED = re.compile(
+_ORDERED = Expression(
     r"\b(?:start|give|prescrib|administ|recommend|treat(?:ed)? with|commence|begin"
     r"|should (?:receive|have|take|get|be given)|use|add|initiate"
     r"|can (?:take|have|receive)|safe|switch(?:ed)? to|continue|offer|suitable)\w*",
@@ -33,12 +34,15 @@ _PER_DAY = {
 _EXCESS = 2.0
 """How many times the largest usual dose counts as a slip and not as a high dose."""
 _ONLY_WEEKLY = "drug:methotrexate"
-_ICD10 = re.compile(r"\b(?:ICD(?:-?10)?(?:-CM)?[\s:]*)?(?P<code>[A-TV-Z]\d\d(?:\.\d{1,4})?)\b")
+_ICD10 = Expression(r"\b(?:ICD(?:-?10)?(?:-CM)?[\s:]*)?(?P<code>[A-TV-Z]\d\d(?:\.\d{1,4})?)\b")
+_DIGIT = Expression(r"\d")
 _UNIT = re.compile(r"^\s*(?P<unit>[%°]?[A-Za-zµμ/^\d*\[\]]+(?:/[A-Za-zµμ\d]+)?)")
 
 
 def impossible(reading: Reading, *, age: float | None, sex: str | None, kb: KnowledgeBase) -> list[Check]:
     """Return what a person of this sex or age cannot have."""
+    if age is None and sex is None:
+        return []
     checks = []
     for said in reading.said:
         if said.finding.assertion in (Assertion.FAMILY, Assertion.ABSENT, Assertion.HYPOTHETICAL):
@@ -60,7 +64,7 @@ def impossible(reading: Reading, *, age: float | None, sex: str | None, kb: Know
 
 def implausible_values(text: str, kb: KnowledgeBase) -> list[Check]:
     """Return measured values that no living patient has, in the unit that the claim gives."""
-    if not any(letter.isdigit() for letter in text):
+    if not _DIGIT.may_be_in(text):
         return []
     checks = []
     for place in analytes(kb).find(tokens(text)):
@@ -125,9 +129,9 @@ def _allergic(said: Said, evidence: Evidence) -> list[Check]:
     words = vocabulary()
     group = words.group_of(said.code)
     ours = {*words.group_allergy.get(group, ()), group, said.code.partition(":")[2]}
-    for code, found in evidence.by_code.items():
+    for code, found in evidence.of_kind("allergy"):
         name = code.removeprefix("allergy:")
-        if not code.startswith("allergy:") or name == "any":
+        if name == "any":
             continue
         theirs = {
             name,
@@ -153,8 +157,8 @@ def _interacting(said: Said, evidence: Evidence) -> list[Check]:
             continue
         ids = [
             s.id
-            for code, found in evidence.by_code.items()
-            if code.startswith(("drug:", "class:")) and code != said.code and words.matches(code, partner)
+            for code, found in evidence.of_kind("drug", "class")
+            if code != said.code and words.matches(code, partner)
             for told, s in found
             if _given(told)
         ]

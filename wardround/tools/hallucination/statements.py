@@ -10,20 +10,21 @@ from functools import lru_cache
 from wardround.core.finding import Assertion, Finding
 from wardround.knowledge.clinician import KnowledgeClinician
 from wardround.knowledge.context import assertion_of
+from wardround.knowledge.expressions import Expression
 from wardround.knowledge.text import sentences, tokens
 from wardround.tools.hallucination.amounts import Amount, amounts
 from wardround.tools.hallucination.vocabulary import Place, vocabulary
 
 Span = tuple[int, int]
 
-_ALLERGY = re.compile(r"\b(?:allerg\w*|anaphyla\w+ (?:to|with|after)|intoleran\w+|hypersensitiv\w+)", re.IGNORECASE)
-_NO_ALLERGY = re.compile(
+_ALLERGY = Expression(r"\b(?:allerg\w*|anaphyla\w+ (?:to|with|after)|intoleran\w+|hypersensitiv\w+)", re.IGNORECASE)
+_NO_ALLERGY = Expression(
     r"\b(?:nkda|nka|no (?:known )?(?:drug |medication )?allerg\w*|denies (?:any )?(?:drug |known )?allerg\w*)\b(?! to)",
     re.IGNORECASE,
 )
 _MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _YEAR = r"(?:19|20)\d\d"
-_DATE = re.compile(
+_DATE = Expression(
     rf"\b(?P<iso>{_YEAR}-\d\d-\d\d)\b"
     rf"|\b(?P<day>\d{{1,2}}) (?P<month>{_MONTH})[a-z]*\.?(?:,? (?P<year>{_YEAR}))?\b"
     rf"|\b(?P<month2>{_MONTH})[a-z]* (?P<day2>\d{{1,2}})(?:,? (?P<year2>{_YEAR}))?\b"
@@ -33,26 +34,30 @@ _DATE = re.compile(
 _SIDED = re.compile(r"\b(?:left|right)\b", re.IGNORECASE)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _BREAK = re.compile(r"[.;:!?]|,|\b(?:and|but|or|with|without|plus|versus|while|however|no|due to|after|before)\b", re.I)
-_LINKS: tuple[tuple[str, bool, re.Pattern[str]], ...] = (
+_LINKS: tuple[tuple[str, bool, Expression], ...] = (
     (
         "cause",
         True,
-        re.compile(
+        Expression(
             r"\b(?:due to|secondary to|caused by|because of|attributed to|resulting from|as a result of|from)\b", re.I
         ),
     ),
     (
         "cause",
         False,
-        re.compile(r"\b(?:caus(?:es|ed|ing)|led to|leading to|result(?:s|ed|ing) in|complicated by)\b", re.I),
+        Expression(r"\b(?:caus(?:es|ed|ing)|led to|leading to|result(?:s|ed|ing) in|complicated by)\b", re.I),
     ),
-    ("order", True, re.compile(r"\b(?:after|following|subsequent to)\b", re.I)),
-    ("order", False, re.compile(r"\b(?:before|prior to|preced(?:es|ed|ing)|followed by)\b", re.I)),
+    ("order", True, Expression(r"\b(?:after|following|subsequent to)\b", re.I)),
+    ("order", False, Expression(r"\b(?:before|prior to|preced(?:es|ed|ing)|followed by)\b", re.I)),
 )
 """Kind of link, whether the later or the effect stands first, and the words."""
 
 
-@dataclass(frozen=True)
+_REMEMBERED = 4096
+"""Sentences whose reading is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """One thing that a text states."""
 
@@ -77,7 +82,7 @@ class Said:
         return frozenset(value for name, value in self.attributes if name == dimension)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """One thing that a text puts after, or down to, another."""
 
@@ -88,7 +93,7 @@ class Link:
     span: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reading:
     """All that a text states."""
 
@@ -104,14 +109,17 @@ class StatementReader:
     def __init__(self, clinician: KnowledgeClinician, *, age: float | None, sex: str | None) -> None:
         self._clinician = clinician
         self._age, self._sex = age, sex
-        self._sentence = lru_cache(maxsize=50_000)(self._read_sentence)
+        self._sentence = lru_cache(maxsize=_REMEMBERED)(self._read_sentence)
 
     def read(self, text: str) -> Reading:
         """Return what a text states."""
         said: list[Said] = []
         links: list[Link] = []
         spans: list[Span] = []
-        for n, sentence in enumerate(sentences(text)):
+        parts = sentences(text)
+        if len(parts) == 1 and parts[0].start == 0:
+            return self._sentence(parts[0].text)
+        for n, sentence in enumerate(parts):
             reading = self._sentence(sentence.text)
             at = sentence.start
             said += [_moved(s, at, n) for s in reading.said]
@@ -188,12 +196,17 @@ def _attached(
     for at, date in dates:
         for span in _nearest(text, at, spans):
             dated[span].append(date)
-    sided = {f.span for f in findings if _SIDED.search(f.name)}
+    sided = {f.span for f in findings if _is_sided(f.name)}
     return [
         Said(f, frozenset(own[f.span]), tuple(sized[f.span]), tuple(dated[f.span]), is_sided=f.span in sided)
         for f in findings
         if f.span is not None
     ]
+
+
+@lru_cache(maxsize=10_000)
+def _is_sided(name: str) -> bool:
+    return _SIDED.search(name) is not None
 
 
 def _nearest(text: str, place: Span, spans: Sequence[Span]) -> list[Span]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -15,8 +15,7 @@ from wardround.core.claim import ClaimType, Severity
 from wardround.knowledge.text import Token, tokens
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A phrase that was found."""
 
     target: str
@@ -30,7 +29,7 @@ class Phrases:
     def __init__(self, phrases: Iterable[tuple[str, str]]) -> None:
         self._by_first: dict[str, list[tuple[tuple[str, ...], str]]] = defaultdict(list)
         for target, phrase in phrases:
-            words = tuple(_form(token.raw) for token in tokens(phrase))
+            words = tuple(token.form for token in tokens(phrase))
             self._by_first[words[0]].append((words, target))
         for known in self._by_first.values():
             known.sort(key=lambda pair: (-len(pair[0]), pair[1]))
@@ -38,7 +37,9 @@ class Phrases:
     def find(self, words: Sequence[Token]) -> list[Place]:
         """Return what is found in the tokens of a sentence, from left to right, without overlap."""
         found: list[Place] = []
-        forms = [_form(token.raw) for token in words]
+        forms = [token.form for token in words]
+        if self._by_first.keys().isdisjoint(forms):
+            return found
         i = 0
         while i < len(words):
             taken = 1
@@ -49,19 +50,6 @@ class Phrases:
                     break
             i += taken
         return found
-
-
-@lru_cache(maxsize=20_000)
-def _form(word: str) -> str:
-    """Fold case, spelling and the plural, but not to the stem: hepatic is not hepatitis."""
-    folded = (
-        word.lower().replace("’", "'").removesuffix("'s").replace("ae", "e").replace("oe", "e").replace("our", "or")
-    )
-    is_plural = len(folded) > _SHORTEST_PLURAL and folded.endswith("s") and not folded.endswith(("ss", "us", "is"))
-    return folded[:-1] if is_plural else folded
-
-
-_SHORTEST_PLURAL = 4
 
 
 @dataclass(frozen=True)
