@@ -44,5 +44,8 @@ def content_id(prefix: str, *parts: Any) -> str:
     >>> content_id("clm", "effusion") == content_id("clm", "no effusion")
     False
     """
-    canonical = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
-    return f"{prefix}_{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
+    return f"{prefix}_{hashlib.sha256(_canonical(parts).encode()).hexdigest()[:12]}"
+
+
+# Kept, since `json.dumps` would make one anew for each name.
+_canonical = json.JSONEncoder(sort_keys=True, default=str, separators=(",", ":")).encode

@@ -109,7 +109,7 @@ class EvidenceGraph(WeighedItems):
 
     @cached_property
     def _reading_of(self) -> Mapping[str, float]:
-        return self._read(lambda ledger: {code: row.reading for code, row in ledger.rows.items()})
+        return self._read(lambda ledger: dict(ledger.reading))
 
     def _said_in(self, findings: Iterable[Finding]) -> tuple[Source, ...]:
         sources = [self.sources[f.source] for f in findings if f.source is not None]

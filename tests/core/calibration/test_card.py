@@ -17,7 +17,7 @@ FITTED = Fitted(
     cases=500,
     runs="runs_1",
     model="vllm:some",
-    settings={"rollouts": 3, "tools": "auto"},
+    settings={"rollouts": 3, "tools": "auto", "gate": {"vacuity": 0.5}},
     splits={"calibrator": 150, "conformal": 140, "threshold": 210},
     strata={},
 )
@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
 
 
 def test_a_consult_of_another_model_or_other_settings_is_refused_by_name() -> None:
-    settings = {"rollouts": 3, "tools": "auto", "seed": 7, "gate": {"probability": 0.9}, "timeout": 3.0}
+    settings = {"rollouts": 3, "tools": "auto", "seed": 7, "gate": {"probability": 0.9, "vacuity": 0.5}, "timeout": 3.0}
     card().require_fit("vllm:some", settings)
     with pytest.raises(UsageError, match="was made for model vllm:some, not reference; rollouts 3, not 5"):
         card().require_fit("reference", {**settings, "rollouts": 5})
@@ -104,9 +104,9 @@ def test_settings_that_were_not_recorded_cannot_be_compared() -> None:
 
 
 def test_what_comes_after_the_probabilities_does_not_matter() -> None:
-    assert relevant({"gate": 1, "seed": 2, "escalate": True, "timeout": 1, "logprobs": True, "rollouts": 3}) == {
-        "rollouts": 3
-    }
+    gate = {"probability": 0.7, "certificate": True, "enforced": True, "vacuity": 0.5}
+    given = {"gate": gate, "seed": 2, "escalate": True, "timeout": 1, "logprobs": True, "prices": {}, "rollouts": 3}
+    assert relevant(given) == {"gate": {"vacuity": 0.5}, "rollouts": 3}
 
 
 def test_a_specialty_has_its_own_calibrator_or_that_of_all() -> None:

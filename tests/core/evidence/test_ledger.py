@@ -1,6 +1,7 @@
 """A graph that grew is the graph built at once, and growing costs what it touches."""
 
 import copy
+import math
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wardround.core.evidence.ledger import Ledger
+from wardround.core.evidence.readings import POSSIBLE_SHARE, Readings
 from wardround.core.evidence.sparse import cells, shares
 from wardround.core.finding import Assertion, Finding
 from wardround.core.graph import EvidenceGraph
@@ -27,7 +29,7 @@ from wardround.core.items import (
     WeightItem,
 )
 from wardround.core.source import Source, SourceKind
-from wardround.core.weighing import group_terms, sorted_discount, weigh
+from wardround.core.weighing import group_terms, reading_weight, sorted_discount, weigh
 
 CODES = tuple("fghij")
 DOCUMENTS = ("note", "letter", "lab")
@@ -38,6 +40,7 @@ CANDIDATES = CandidatesItem(
     )
 )
 PROBABILITY = st.floats(0.01, 0.99)
+_TELLING = (Assertion.PRESENT, Assertion.POSSIBLE, Assertion.ABSENT)
 laws = settings(max_examples=60, deadline=None)
 
 
@@ -167,7 +170,7 @@ def test_growing_touches_only_what_is_new(monkeypatch: pytest.MonkeyPatch) -> No
     reading, grouping = Ledger._reread, Ledger._terms
     monkeypatch.setattr(Ledger, "_reread", lambda ledger, codes: (reread.extend(codes), reading(ledger, codes))[1])
     monkeypatch.setattr(
-        Ledger, "_terms", lambda ledger, groups: (regrouped.extend(groups), grouping(ledger, groups))[1]
+        Ledger, "_terms", lambda ledger, groups, fresh: (regrouped.extend(groups), grouping(ledger, groups, fresh))[1]
     )
     _ = graph.with_items(read("f7", "letter", Assertion.PRESENT, 0.6)).posterior
     assert (reread, regrouped) == (["f7"], ["g2"])
@@ -220,3 +223,59 @@ def test_several_threads_may_grow_and_ask_one_graph() -> None:
         for n, found in pool.map(grow, range(24)):
             items = [i for code in CODES for i in read(code, f"document {n}", Assertion.PRESENT, 0.5 + n / 100)]
             assert found == pytest.approx(EvidenceGraph([CANDIDATES, *known, *items]).posterior.tolist(), abs=1e-9)
+
+
+@laws
+@given(histories(), st.randoms())
+def test_readings_may_come_before_their_sources(steps: list[list[Item]], random: Random) -> None:
+    items = flat(steps)
+    sources = [item for item in items if isinstance(item, SourceItem)]
+    others = [item for item in items if not isinstance(item, SourceItem)]
+    random.shuffle(sources)
+    graph = EvidenceGraph(others)
+    _ = graph.posterior
+    for source in sources:
+        graph = graph.with_items([source])
+        _ = graph.posterior
+    assert_alike(graph, EvidenceGraph(items))
+
+
+def test_a_reading_counts_once_its_source_is_known() -> None:
+    known = BearingItem(code="f", name="f", group="f", background=0.1, present={"a": 0.5})
+    source, reading = read("f", "note", Assertion.PRESENT, 0.9)
+    before = EvidenceGraph([CANDIDATES, known, reading])
+    assert not before.readings
+    assert before.posterior[0] == pytest.approx(0.5)
+    after = before.with_items([source])
+    assert list(after.readings) == ["f"]
+    assert after.posterior[0] > 0.5
+
+
+def test_a_copy_named_late_takes_back_what_it_added() -> None:
+    known = BearingItem(code="f", name="f", group="f", background=0.1, present={"a": 0.5})
+    items = [CANDIDATES, known, *read("f", "note", Assertion.PRESENT, 0.9)]
+    graph = EvidenceGraph(items)
+    both = graph.with_items(read("f", "letter", Assertion.PRESENT, 0.6))
+    assert both.posterior[0] > graph.posterior[0]
+    copied = both.with_items([ProvenanceItem(kind=Provenance.DERIVED_FROM, tail="letter", head="note")])
+    assert copied.posterior.tolist() == graph.posterior.tolist()
+
+
+@laws
+@given(
+    st.lists(st.lists(st.tuples(st.floats(0.01, 0.98), st.sampled_from(list(_TELLING))), min_size=1, max_size=4)),
+)
+def test_readings_weighed_together_weigh_what_they_weigh_alone(read_as: list[list[tuple[float, Assertion]]]) -> None:
+    sources: dict[str, Source] = {}
+    readings = Readings(sources, {})
+    expected, findings = [], []
+    for n, of_one in enumerate(read_as):
+        for reliability, assertion in of_one:
+            place = Source(kind=SourceKind.LAB, text=f"{len(sources)}", document="lab", reliability=reliability)
+            sources[place.id] = place
+            findings.append(Finding(code=f"f{n}", assertion=assertion, source=place.id))
+        trusted = [r * (POSSIBLE_SHARE if a is Assertion.POSSIBLE else 1.0) for r, a in of_one]
+        present = [a is not Assertion.ABSENT for _, a in of_one]
+        expected.append(math.fsum(reading_weight(r, present=p) for r, p in zip(trusted, present, strict=True)))
+    found = readings.weights(findings, [len(of_one) for of_one in read_as])
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)

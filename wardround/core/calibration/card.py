@@ -30,8 +30,10 @@ from wardround.core.frozen import Frozen, content_id
 
 SCHEMA_VERSION: Final = 1
 
-IRRELEVANT = frozenset({"gate", "escalate", "seed", "timeout", "logprobs", "card"})
-"""Settings that leave the probabilities as they are: what happens after them, and by which draw."""
+IRRELEVANT = frozenset({"escalate", "seed", "timeout", "logprobs", "card", "prices"})
+"""Settings that leave the answers as they are: what happens after them, and by which draw."""
+REPLACED = frozenset({"certificate", "probability", "enforced"})
+"""Fields of the gate in whose place a certificate stands."""
 
 
 class Figure(Frozen):
@@ -174,7 +176,7 @@ class Card(Frozen):
             raise UsageError(f"{path}: cannot be read ({what}); `wardround calibrate` writes a card") from error
         try:
             return cls.from_json(json.loads(text))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}: is not JSON ({error}); `wardround calibrate` writes a card") from error
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from error
@@ -269,8 +271,11 @@ class Card(Frozen):
 
 
 def relevant(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that shape a consult's probabilities."""
-    return {name: value for name, value in settings.items() if name not in IRRELEVANT}
+    """Return the settings that shape a consult's probabilities and which of its answers are given."""
+    kept = {name: value for name, value in settings.items() if name not in IRRELEVANT}
+    if isinstance(kept.get("gate"), Mapping):
+        kept["gate"] = {name: value for name, value in kept["gate"].items() if name not in REPLACED}
+    return kept
 
 
 def _shown(settings: Mapping[str, Any], name: str) -> str:

@@ -16,7 +16,8 @@ class Threshold(Frozen):
     """A threshold for answering with its certificate, or the plain statement that there is none.
 
     Certified: with probability 1 - delta over the labelled cases, at most a share alpha of the answers given above
-    the threshold is wrong, for cases drawn like the labelled ones. Learn then Test, Angelopoulos et al. 2021
+    the threshold is wrong, for cases drawn like the labelled ones. An answer is given where nothing else than its
+    probability stands against it; it is tested on such cases alone. Learn then Test, Angelopoulos et al. 2021
     (arXiv 2110.01052), fixed sequence.
     """
 
@@ -25,7 +26,7 @@ class Threshold(Frozen):
     alpha: float = Field(gt=0.0, lt=1.0)
     delta: float = Field(gt=0.0, lt=1.0)
     n: int = Field(ge=0)
-    """Labelled cases it was tested on."""
+    """Labelled cases it was tested on: those with a diagnosis that only its probability could hold back."""
     accepted: int = Field(default=0, ge=0)
     """Of them above the threshold."""
     errors: int = Field(default=0, ge=0)

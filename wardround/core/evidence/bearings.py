@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+import numpy as np
+import numpy.typing as npt
 
 from wardround.core.items import BearingItem, Candidate, WeightItem
+from wardround.core.weighing import Array
 
 GRADED_BACKGROUND = 0.04
 """P(finding | none of the hypotheses) where only a grade is known: rare enough that even 20 times is below 1.
@@ -33,73 +39,88 @@ def likelihood(weight: WeightItem, background: float) -> float:
     return min(_OPEN[1], max(_OPEN[0], background * factor))
 
 
+@dataclass(frozen=True)
+class Edges:
+    """What is known of some observations, as columns; their edges lie one observation after another."""
+
+    groups: list[str]
+    """Group of each observation."""
+    background: Array
+    """P(finding | none of the hypotheses), shape (n_observations,)."""
+    counts: npt.NDArray[np.int64]
+    """Number of edges of each observation."""
+    hypotheses: npt.NDArray[np.int64]
+    """Index of the hypothesis of each edge, shape (n_edges,)."""
+    present: Array
+    """P(finding | hypothesis), likewise."""
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """The part of a bearing that is weighed."""
+
+    group: str
+    background: float
+    present: dict[str, float]
+
+
 class Bearings:
     """Bearings by code, with weight edges worked in and findings that refine one another in one group."""
 
     def __init__(self) -> None:
         self._stated: dict[str, BearingItem] = {}
-        self._weights: dict[str, list[WeightItem]] = defaultdict(list)
+        self._weights: dict[str, list[WeightItem]] = {}
         self._refined: dict[str, set[str]] = defaultdict(set)
-        self._merged: dict[str, BearingItem] = {}
         self._joined: dict[str, str] = {}
         self._order: dict[str, int] = {}
-        self._stale: set[str] = set()
-        self._by_group: dict[str, set[str]] = defaultdict(set)
+        self._stale: dict[str, None] = {}
+        self._by_group: dict[str, set[str]] | None = None
+        """Filed for the first findings that refine one another, since nobody asks before."""
+        self._items: dict[str, BearingItem] = {}
 
     def hypotheses(self, candidates: Sequence[Candidate]) -> None:
         """Set the hypotheses, whose order `edges` counts by."""
         self._order = {candidate.id: j for j, candidate in enumerate(candidates)}
-        self._stale |= self._merged.keys()
+        self._stale.update(dict.fromkeys([*self._stated, *self._weights]))
 
-    def add(self, item: BearingItem | WeightItem) -> None:
-        """Take in what is known of an observation."""
-        if isinstance(item, BearingItem):
-            self._stated.setdefault(item.code, item)
-        else:
-            self._weights[item.code].append(item)
-        self._stale.add(item.code)
+    def state(self, items: Iterable[BearingItem]) -> None:
+        """Take in what the knowledge says; the first bearing of a code counts."""
+        for item in items:
+            code = item.code
+            self._stated.setdefault(code, item)
+            self._stale[code] = None
+
+    def weigh(self, items: Iterable[WeightItem]) -> None:
+        """Take in weight edges."""
+        for item in items:
+            self._weights.setdefault(item.code, []).append(item)
+            self._stale[item.code] = None
 
     def refine(self, code: str, general: str) -> None:
         """Put a finding and the more general one into one group."""
         self._refined[code].add(general)
         self._refined[general].add(code)
-        self._stale |= {code, general}
+        self._stale.update({code: None, general: None})
 
-    def update(self) -> set[str]:
-        """Bring together what changed since the last call, and return the codes that it concerns."""
-        stale, self._stale = self._stale, set()
-        for code in stale:
-            if code in self._stated or code in self._weights:
-                merged = self._merge(code)
-                self._merged[code] = merged
-                self._by_group[merged.group].add(code)
-        if any(code in self._refined for code in stale):
-            stale |= self._join()
+    def update(self) -> dict[str, None]:
+        """Return the codes that what came since the last call concerns, each once, in order."""
+        stale, self._stale = self._stale, {}
+        if self._by_group is not None:
+            self._file(self._by_group, stale)
+        if not self._refined.keys().isdisjoint(stale):
+            stale.update(dict.fromkeys(self._join()))
+        if self._items:
+            for code in stale.keys() & self._items.keys():
+                del self._items[code]
         return stale
-
-    def _merge(self, code: str) -> BearingItem:
-        stated = self._stated.get(code)
-        if code not in self._weights and stated is not None:
-            return stated
-        if stated is None:
-            name = code.replace("_", " ")
-            rare = min(GRADED_BACKGROUND, *(_CERTAIN / weight.strength for weight in self._weights[code]))
-            stated = BearingItem(code=code, name=name, group=code, background=rare, present={})
-        chosen: dict[str, WeightItem] = {}
-        for weight in sorted(self._weights[code], key=_caution):
-            chosen.setdefault(weight.hypothesis, weight)
-        present = {h: likelihood(weight, stated.background) for h, weight in sorted(chosen.items())}
-        cited = {h: weight.cited for h, weight in chosen.items() if weight.cited is not None}
-        return stated.model_copy(update={"present": {**present, **stated.present}, "cited": {**cited, **stated.cited}})
 
     def _join(self) -> set[str]:
         """Give the groups of findings that refine one another one name, and return the codes of all that changed."""
         joined: dict[str, str] = {}
         linked: dict[str, set[str]] = defaultdict(set)
         for code, others in self._refined.items():
-            if code in self._merged:
-                mine = self._merged[code].group
-                linked[mine] |= {self._merged[other].group for other in others if other in self._merged}
+            if self.known(code):
+                linked[self._own_group(code)] |= {self._own_group(other) for other in others if self.known(other)}
         for group in sorted(linked):
             waiting = [group]
             while waiting:
@@ -109,29 +130,99 @@ class Bearings:
                     waiting.extend(linked[reached])
         changed = {g for g in joined.keys() | self._joined.keys() if joined.get(g, g) != self._joined.get(g, g)}
         self._joined = joined
-        return {code for group in changed for code in self._by_group[group]}
+        return self._in_groups(changed)
+
+    def _in_groups(self, groups: Iterable[str]) -> set[str]:
+        """Codes of the known observations of groups."""
+        if self._by_group is None:
+            self._by_group = defaultdict(set)
+            self._file(self._by_group, [*self._stated, *self._weights])
+        return {code for group in groups for code in self._by_group[group]}
+
+    def _file(self, by_group: dict[str, set[str]], codes: Iterable[str]) -> None:
+        for code in self.among(codes):
+            by_group[self._own_group(code)].add(code)
+
+    def _own_group(self, code: str) -> str:
+        return self._stated[code].group if code in self._stated else code
 
     def known(self, code: str) -> bool:
         """Whether anything is known of an observation."""
-        return code in self._merged
+        return code in self._stated or code in self._weights
+
+    def among(self, codes: Iterable[str]) -> list[str]:
+        """Return the codes of observations of which something is known."""
+        return [code for code in codes if code in self._stated or code in self._weights]
 
     def group(self, code: str) -> str:
         """Return the group of a known observation."""
-        group = self._merged[code].group
+        group = self._own_group(code)
         return self._joined.get(group, group)
 
     def item(self, code: str) -> BearingItem:
         """Return all that is known of an observation, in its group."""
-        merged, group = self._merged[code], self.group(code)
-        return merged if merged.group == group else merged.model_copy(update={"group": group})
+        if code not in self._items:
+            self._items[code] = self._item(code)
+        return self._items[code]
 
-    def background(self, code: str) -> float:
-        """Return P(finding | none of the hypotheses) of a known observation."""
-        return self._merged[code].background
+    def _item(self, code: str) -> BearingItem:
+        stated, group = self._stated.get(code), self.group(code)
+        if code not in self._weights:
+            stated = self._stated[code]
+            return stated if stated.group == group else stated.model_copy(update={"group": group})
+        figures = self._figures(code)
+        if stated is None:
+            name = code.replace("_", " ")
+            stated = BearingItem(code=code, name=name, group=group, background=figures.background, present={})
+        cited = {h: weight.cited for h, weight in self._chosen(code).items() if weight.cited is not None}
+        return stated.model_copy(
+            update={"group": group, "present": figures.present, "cited": {**cited, **stated.cited}}
+        )
 
-    def edges(self, code: str) -> list[tuple[int, float]]:
-        """Return index and P(finding | hypothesis) for the hypotheses that a known observation bears on."""
-        return [(self._order[h], p) for h, p in self._merged[code].present.items() if h in self._order]
+    def edges(self, codes: Sequence[str]) -> Edges:
+        """Return the edges of known observations to the hypotheses that are set, in the order of the codes."""
+        groups: list[str] = []
+        backgrounds: list[float] = []
+        likelihoods: list[dict[str, float]] = []
+        for code in codes:
+            stated = self._stated[code] if code not in self._weights else self._figures(code)
+            groups.append(stated.group)
+            backgrounds.append(stated.background)
+            likelihoods.append(stated.present)
+        counts = np.array(list(map(len, likelihoods)), dtype=np.int64)
+        total = int(counts.sum())
+        every = np.fromiter(map(self._order.get, chain.from_iterable(likelihoods), repeat(-1)), np.int64, total)
+        present = np.fromiter(chain.from_iterable(map(dict.values, likelihoods)), np.float64, total)
+        strange = np.flatnonzero(every < 0)
+        if strange.size:
+            counts -= np.bincount(np.repeat(np.arange(len(codes)), counts)[strange], minlength=len(codes))
+            every, present = np.delete(every, strange), np.delete(present, strange)
+        return Edges(
+            groups=[self._joined.get(group, group) for group in groups] if self._joined else groups,
+            background=np.array(backgrounds),
+            counts=counts,
+            hypotheses=every,
+            present=present,
+        )
+
+    def _figures(self, code: str) -> _Figures:
+        """What is known of an observation with weight edges; what the knowledge states counts before these."""
+        stated = self._stated.get(code)
+        if stated is None:
+            group, background = code, min(GRADED_BACKGROUND, *(_CERTAIN / w.strength for w in self._weights[code]))
+        else:
+            group, background = stated.group, stated.background
+        worked_out = {h: likelihood(weight, background) for h, weight in self._chosen(code).items()}
+        return _Figures(group, background, worked_out | (stated.present if stated is not None else {}))
+
+    def _chosen(self, code: str) -> dict[str, WeightItem]:
+        """The weight edge that counts for each hypothesis, hypotheses in order."""
+        chosen: dict[str, WeightItem] = {}
+        for weight in self._weights[code]:
+            held = chosen.setdefault(weight.hypothesis, weight)
+            if held is not weight and _caution(weight) < _caution(held):
+                chosen[weight.hypothesis] = weight
+        return {hypothesis: chosen[hypothesis] for hypothesis in sorted(chosen)}
 
 
 def _caution(weight: WeightItem) -> tuple[bool, float, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from threading import RLock
 
 from wardround.core.evidence.ledger import Ledger
-from wardround.core.items import Item, item_id
+from wardround.core.items import Item, identity
 
 
 class ItemLog:
@@ -18,18 +18,18 @@ class ItemLog:
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
         self.items: list[Item] = []
-        self.position: dict[str, int] = {}
+        self.position: dict[Hashable, int] = {}
         self.ledger = Ledger()
         self.lock = RLock()
         for item in items:
-            self.add(item_id(item), item)
+            self.add(identity(item), item)
 
-    def add(self, key: str, item: Item) -> None:
-        """Append an item unless one of its name is there."""
-        if key not in self.position:
-            self.position[key] = len(self.items)
+    def add(self, key: Hashable, item: Item) -> None:
+        """Append an item unless its like is there."""
+        place = len(self.items)
+        if self.position.setdefault(key, place) == place:
             self.items.append(item)
 
-    def holds(self, key: str, count: int) -> bool:
+    def holds(self, key: Hashable, count: int) -> bool:
         """Whether an item is among the first so many."""
         return self.position.get(key, count) < count

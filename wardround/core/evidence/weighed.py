@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
@@ -24,7 +24,7 @@ from wardround.core.items import (
     ReadingItem,
     SourceItem,
     VerdictItem,
-    item_id,
+    identity,
 )
 from wardround.core.source import Source
 from wardround.core.weighing import VACUITY_WEIGHT, Array, Evidence, Weighed, posterior
@@ -49,7 +49,7 @@ class WeighedItems:
 
     def with_items(self, items: Iterable[Item]) -> Self:
         """Return one that holds these items as well; those it holds already change nothing."""
-        named = [(item_id(item), item) for item in items]
+        named = [(identity(item), item) for item in items]
         with self._log.lock:
             fresh = [(key, item) for key, item in named if not self._log.holds(key, self._count)]
             if not fresh:
@@ -96,8 +96,8 @@ class WeighedItems:
         return hash(self._keys)
 
     @cached_property
-    def _keys(self) -> frozenset[str]:
-        return frozenset(item_id(item) for item in self.items)
+    def _keys(self) -> frozenset[Hashable]:
+        return frozenset(identity(item) for item in self.items)
 
     def _read(self, ask: Callable[[Ledger], _T]) -> _T:
         """Return an answer of the sums; it must not hold on to them, since one that grew from this moves them on."""
@@ -230,7 +230,7 @@ class WeighedItems:
                 if hypothesis in order:
                     present[i, order[hypothesis]] = p
         return Evidence(
-            reading=self._read(lambda ledger: np.array([ledger.rows[b.code].reading for b in self.bearings])),
+            reading=self._read(lambda ledger: np.array([ledger.reading[b.code] for b in self.bearings])),
             present=present,
             background=np.array([b.background for b in self.bearings]),
             group=np.array([groups[b.group] for b in self.bearings], dtype=np.int64),
@@ -245,7 +245,8 @@ class WeighedItems:
     def _dense(self, ledger: Ledger) -> Weighed:
         ratios = np.zeros((len(ledger.rows), len(self._prior)))
         for i, code in enumerate(sorted(ledger.rows)):
-            ratios[i, ledger.rows[code].hypotheses] = ledger.rows[code].ratios
+            row = ledger.rows[code]
+            ratios[i, row.hypotheses] = row.ratios
         terms = np.zeros((len(ledger.terms), len(self._prior)))
         for k, group in enumerate(sorted(ledger.terms)):
             term = ledger.terms[group]
