@@ -152,7 +152,7 @@ def test_a_bad_input_ends_in_one_clear_line_and_leaves_nothing_half_done(
 
 
 def runs_of(workspace: Path) -> list[tuple[str, str]]:
-    last = "select event from events where run = runs.id order by seq desc limit 1"
+    last = "select event from events where run = runs.key order by seq desc limit 1"
     store = sqlite3.connect(workspace / "runs.db")
     rows = store.execute(f"select state, ({last}) from runs").fetchall()
     store.close()

@@ -1,6 +1,5 @@
 """Runs that broke off and go on."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from wardround.knowledge.clinician import reference_clinician
 from wardround.models import calling
 from wardround.models.handle import ModelHandle
 from wardround.models.reference import ReferenceChatModel
-from wardround.trace.events import ModelAnswered, ModelAsked, Origin, Resumed, RunEnded
+from wardround.trace.events import ModelAnswered, ModelAsked, Origin, Resumed, RunEnded, RunStarted
 from wardround.trace.store import RunStore
 
 CASE = wr.Case(
@@ -178,12 +177,13 @@ def test_a_run_whose_process_died_goes_on(tmp_path: Path, unbroken: wr.Consult, 
     run = ward_of(tmp_path, breaking()).consult(CASE).run
     written = logged(tmp_path, run)
     left = written[: int(len(written) * share)]
-    with closing(sqlite3.connect(tmp_path / "runs.db")) as store, store:
-        store.execute("DELETE FROM events WHERE run = ? AND seq >= ?", (run, len(left)))
-        store.execute(
-            "UPDATE runs SET state = 'running', status = NULL, diagnosis = NULL, probability = NULL WHERE id = ?",
-            (run,),
-        )
+    begun = left[0]
+    assert isinstance(begun, RunStarted)
+    with closing(RunStore(tmp_path)) as store:
+        case = store.case(run)
+        store.begin(begun)
+        store.append(run, left)
+        store.keep_case(run, case)
     for file in tmp_path.glob("checkpoints.db*"):
         file.unlink()
 

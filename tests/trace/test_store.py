@@ -81,12 +81,20 @@ def test_a_finished_run_is_listed_with_its_decision(store: RunStore) -> None:
         RunRow(
             id="run_1",
             case="case_a",
+            kind="consult",
+            suite=None,
             model="reference",
             started=START,
             state="done",
             status="final",
             diagnosis="Influenza",
             probability=0.8,
+            reasons=(),
+            urgency=None,
+            calls=0,
+            tokens=0,
+            seconds=0.007,
+            money=None,
         )
     ]
 
@@ -277,8 +285,9 @@ def test_a_database_that_breaks_later_is_a_store_error(store: RunStore) -> None:
 
 def test_a_place_of_the_log_is_written_once(store: RunStore) -> None:
     log = ended(store, "run_1")
-    with pytest.raises(StoreError, match="cannot be written"):
-        store.append("run_1", log[-1:])
+    other = log[-1].model_copy(update={"time": START + timedelta(seconds=1)})
+    with pytest.raises(StoreError, match=r"event \d+ of run run_1 cannot be written: another is there"):
+        store.append("run_1", [other])
     assert store.events("run_1") == log
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from wardround.core.frozen import content_id
-from wardround.trace.events import Event, Resumed, SpanEnded
+from wardround.trace.events import DecisionMade, Event, Resumed, SpanEnded
 
 _WHEN_AND_WHENCE = frozenset(("seq", "time", "seconds", "origin"))
 """When something happened, how long it took and who answered is not part of what happened."""
@@ -45,7 +45,7 @@ def differences(recorded: Sequence[Event], replayed: Sequence[Event]) -> tuple[D
     act of theirs. So the acts of each span are compared in order, and the ends of the spans within it in any order.
 
     A run that broke off and was resumed holds the break; of such a one only what the replay did beyond the record
-    counts.
+    counts, and that it came to its decision.
     """
     broke = any(isinstance(event, Resumed) and event.answer is None for event in recorded)
     found: list[Difference] = []
@@ -54,8 +54,18 @@ def differences(recorded: Sequence[Event], replayed: Sequence[Event]) -> tuple[D
         found += _sequences(span, *([e for e in log if not isinstance(e, SpanEnded)] for log in (mine, theirs)))
         ends = [sorted((e for e in log if isinstance(e, SpanEnded)), key=act) for log in (mine, theirs)]
         found += _sequences(span, *ends)
+    if not broke:
+        return tuple(found)
     known = {act(event) for event in recorded}
-    return tuple(d for d in found if not broke or (d.replayed is not None and act(d.replayed) not in known))
+    beyond = [d for d in found if d.replayed is not None and act(d.replayed) not in known]
+    one, other = _decision(recorded), _decision(replayed)
+    if (one is None) != (other is None):
+        beyond.append(Difference("", one, other))
+    return tuple(beyond)
+
+
+def _decision(log: Sequence[Event]) -> DecisionMade | None:
+    return next((event for event in reversed(log) if isinstance(event, DecisionMade)), None)
 
 
 def _sequences(span: str, recorded: Sequence[Event], replayed: Sequence[Event]) -> Iterable[Difference]:

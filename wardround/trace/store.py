@@ -1,4 +1,4 @@
-"""The event log of many runs in one SQLite file of a workspace folder."""
+"""The event logs of many runs: in one SQLite file of a workspace folder, or in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,103 +6,78 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 
 from wardround.core.errors import StoreError, UsageError
-from wardround.trace.events import (
-    EVENT,
-    DecisionMade,
-    Event,
-    RunEnded,
-    RunStarted,
-    SpanEnded,
-    Suspended,
-)
+from wardround.trace import annotating, artifacts, connecting, forgetting, listing, reading, searching, writing
+from wardround.trace.annotating import Annotation
+from wardround.trace.artifacts import Artifact
+from wardround.trace.events import EVENT, Event, RunStarted
+from wardround.trace.forgetting import Forgetful, Forgotten, Found
+from wardround.trace.purging import purge
+from wardround.trace.removing import Counts
+from wardround.trace.rows import Page, RunQuery, RunRow, run_row
+from wardround.trace.schema import RUNS, TEXTS
+from wardround.trace.searching import Hit
+from wardround.trace.texts import dumped
+from wardround.trace.writing import RunWriter
 
-_metadata = sa.MetaData()
-
-_runs = sa.Table(
-    "runs",
-    _metadata,
-    sa.Column("id", sa.String, primary_key=True),
-    sa.Column("case_id", sa.String, nullable=False, index=True),
-    sa.Column("model", sa.String, nullable=False),
-    sa.Column("started", sa.String, nullable=False, index=True),
-    sa.Column("state", sa.String, nullable=False),
-    sa.Column("status", sa.String),
-    sa.Column("diagnosis", sa.String),
-    sa.Column("probability", sa.Float),
-    sa.Column("case_json", sa.String),
-)
-
-_events = sa.Table(
-    "events",
-    _metadata,
-    sa.Column("run", sa.String, sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("seq", sa.Integer, primary_key=True),
-    sa.Column("event", sa.String, nullable=False),
-    sa.Column("body", sa.String, nullable=False),
-)
-
-_FLUSH_AT = 200
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """A run as a list shows it."""
-
-    id: str
-    case: str
-    model: str
-    started: datetime
-    state: str
-    """running, suspended, done or failed."""
-    status: str | None
-    """final, abstained or escalated, once decided."""
-    diagnosis: str | None
-    probability: float | None
+__all__ = ["Annotation", "Artifact", "Forgotten", "Hit", "Page", "RunQuery", "RunRow", "RunStore", "RunWriter"]
 
 
 class RunStore:
-    """Runs and their events under a workspace folder."""
+    """Runs and their events under a workspace folder, or in a database by URL."""
 
-    def __init__(self, workspace: Path) -> None:
-        """Open the store, making the folder if there is none.
+    def __init__(self, workspace: Path | str, *, content: bool = True) -> None:
+        """Open the store, making the folder and the tables if there are none, and older tables into newer ones.
+
+        Args:
+            workspace: A folder, or `postgresql://...`.
+            content: Whether what patients, models and people said is kept, cases and artifacts included.
 
         Raises:
-            StoreError: The folder cannot be made or holds something else.
+            StoreError: The folder cannot be made or holds something else, or the database cannot be reached.
+            MissingExtra: The driver of PostgreSQL is not installed.
         """
-        self.folder = workspace
+        self.content = content
+        self.folder = None if connecting.is_url(workspace) else Path(workspace)
         try:
-            workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._engine = sa.create_engine(f"sqlite:///{workspace / 'runs.db'}")
-            sa.event.listen(self._engine, "connect", _configure)
-            _metadata.create_all(self._engine)
+            self._engine = connecting.engine_of(workspace)
+            self.name = connecting.where(self._engine)
+            connecting.make_ready(self._engine)
         except (OSError, sa.exc.SQLAlchemyError) as error:
             cause = getattr(error, "orig", None) or error  # the driver's own words, without SQLAlchemy's address
-            what = f"{workspace} cannot be used as a workspace ({cause})"
-            raise StoreError(f"{what}; give a folder that can be written") from error
+            mend = "give a folder that can be written" if self.folder is not None else "check its address and rights"
+            shown = self.folder if self.folder is not None else self.name
+            raise StoreError(f"{shown} cannot be used as a workspace ({cause}); {mend}") from error
 
     @classmethod
-    def existing(cls, workspace: Path) -> RunStore:
-        """Open a store that must be there already.
+    def existing(cls, workspace: Path | str) -> RunStore:
+        """Open a store that must be there already; a database by URL always is.
 
         Raises:
             UsageError: There is none.
         """
-        if not (workspace / "runs.db").is_file():
+        if not connecting.is_url(workspace) and not (Path(workspace) / "runs.db").is_file():
             raise UsageError(f"no runs in {workspace}; consult first, or give --workspace")
         return cls(workspace)
 
     @property
     def checkpoints(self) -> Path:
-        """File for the graph's checkpoints."""
+        """File for the graph's checkpoints.
+
+        Raises:
+            UsageError: The store is a database by URL, which has no files.
+        """
+        if self.folder is None:
+            raise UsageError(f"{self.name} is no folder; checkpoints of its runs are in the database")
         return self.folder / "checkpoints.db"
+
+    # Writing
 
     def writer(self, run: str) -> RunWriter:
         """Return a sink that writes one run's events."""
@@ -111,22 +86,45 @@ class RunStore:
     def begin(self, event: RunStarted) -> None:
         """Enter a run; an earlier one of the same id is replaced, since it would be the same run."""
         with self._writing() as connection:
-            connection.execute(sa.delete(_events).where(_events.c.run == event.run))
-            connection.execute(sa.delete(_runs).where(_runs.c.id == event.run))
-            connection.execute(
-                sa.insert(_runs).values(
-                    id=event.run,
-                    case_id=event.case,
-                    model=event.model,
-                    started=event.time.astimezone(UTC).isoformat(),
-                    state="running",
-                )
-            )
+            writing.begin(connection, *writing.values([event]))
+
+    def append(self, run: str, events: Sequence[Event]) -> None:
+        """Write events of a run in one transaction; the same event in the same place is accepted again.
+
+        Raises:
+            StoreError: Another event is in its place, an event before it is missing, or the run never began.
+        """
+        with self._writing() as connection:
+            writing.append(connection, run, writing.values(events))
 
     def keep_case(self, run: str, case: str) -> None:
-        """Keep the case of a run as JSON, so that the run can be resumed."""
+        """Keep the case of a run as JSON, so that the run can be resumed; nothing is kept without content."""
+        if self.content:
+            with self._writing() as connection:
+                writing.keep_case(connection, self._key(connection, run), case)
+
+    def put(self, content: bytes, media_type: str, *, run: str) -> Artifact:
+        """Keep a file of a run by the hash of its content; without content it is named and not kept.
+
+        Raises:
+            UsageError: There is no such run.
+        """
+        if not self.content:
+            return artifacts.artifact_of(content, media_type)
         with self._writing() as connection:
-            connection.execute(sa.update(_runs).where(_runs.c.id == run).values(case_json=case))
+            return artifacts.put(connection, self._key(connection, run), content, media_type)
+
+    def annotate(self, annotation: Annotation) -> None:
+        """Keep a person's judgement on a run.
+
+        Raises:
+            UsageError: There is no such run, target or label, or nobody says so.
+        """
+        with self._writing() as connection:
+            self._key(connection, annotation.run)
+            annotating.add(connection, annotation)
+
+    # Reading
 
     def case(self, run: str) -> str:
         """Return the case of a run as JSON.
@@ -134,30 +132,55 @@ class RunStore:
         Raises:
             UsageError: There is no such run, or its case was not kept.
         """
-        query = sa.select(_runs.c.case_json).where(_runs.c.id == run)
+        query = sa.select(TEXTS.c.body).join(RUNS, RUNS.c.case_text == TEXTS.c.id).where(RUNS.c.id == run)
         with self._reading() as connection:
             case = connection.execute(query).scalar_one_or_none()
         if case is None:
             raise UsageError(f"no case is kept of run {run!r}; see `wardround runs list`")
-        return str(case)
-
-    def append(self, run: str, events: Sequence[Event]) -> None:
-        """Write events of a run in one transaction."""
-        rows = [{"run": run, "seq": e.seq, "event": e.event, "body": EVENT.dump_json(e).decode()} for e in events]
-        with self._writing() as connection:
-            if rows:
-                connection.execute(sa.insert(_events), rows)
-            for event in events:
-                values = _changes(event)
-                if values:
-                    connection.execute(sa.update(_runs).where(_runs.c.id == run).values(**values))
+        return str(json.loads(case))
 
     def runs(self, *, limit: int | None = None) -> list[RunRow]:
         """Return runs, the latest first."""
-        shown = [column for column in _runs.c if column.name != "case_json"]
-        query = sa.select(*shown).order_by(_runs.c.started.desc(), _runs.c.id).limit(limit)
+        query = sa.select(RUNS).order_by(RUNS.c.started.desc(), RUNS.c.key.desc()).limit(limit)
         with self._reading() as connection:
-            return [_row(row) for row in connection.execute(query)]
+            return [run_row(row._asdict()) for row in connection.execute(query)]
+
+    def page(self, query: RunQuery) -> Page:
+        """Return one page of the runs that fit a query.
+
+        Raises:
+            UsageError: The query is none.
+        """
+        self._index(query.text)
+        with self._reading() as connection:
+            return listing.page(connection, query)
+
+    def facets(self, query: RunQuery) -> dict[str, dict[str, int]]:
+        """Count the runs that fit by state, status, reason, model, suite and kind; see `listing.facets`."""
+        self._index(query.text)
+        with self._reading() as connection:
+            return listing.facets(connection, query)
+
+    def search(self, text: str, *, limit: int = 20) -> list[Hit]:
+        """Return where all words of a text stand, one place in each run, the latest run first.
+
+        Raises:
+            UsageError: The text has no words.
+        """
+        self._index(text)
+        with self._reading() as connection:
+            return searching.search(connection, text, limit)
+
+    def since(self, position: int, *, limit: int = 1000) -> tuple[list[RunRow], int]:
+        """Return runs that changed after a position, and the position to ask from next; begin with 0."""
+        with self._reading() as connection:
+            return listing.changed_since(connection, position, limit)
+
+    @property
+    def position(self) -> int:
+        """Where `since` has nothing to tell yet."""
+        with self._reading() as connection:
+            return listing.position(connection)
 
     def find(self, prefix: str) -> RunRow:
         """Return the run whose id, or case id, begins so; the latest where a case has several.
@@ -165,35 +188,166 @@ class RunStore:
         Raises:
             UsageError: There is none, or several runs begin so.
         """
-        rows = self.runs()
-        exact = [row for row in rows if row.id == prefix or row.case == prefix]
-        if exact:
-            return exact[0]
         stem = prefix if re.match(r"run_", prefix) else f"run_{prefix}"
-        of_case = [row for row in rows if row.case.startswith(prefix)]
-        fitting = [row for row in rows if row.id.startswith(stem)]
+        with self._reading() as connection:
+            exact = listing.latest(connection, (RUNS.c.id == prefix) | (RUNS.c.case_id == prefix), 1)
+            if exact:
+                return exact[0]
+            fitting = listing.beginning(connection, RUNS.c.id, stem)
+            of_case = listing.beginning(connection, RUNS.c.case_id, prefix)
         if not fitting and len({row.case for row in of_case}) == 1:
             return of_case[0]
         fitting += [row for row in of_case if row not in fitting]
         if len(fitting) != 1:
-            many = f"{len(fitting)} runs begin with" if fitting else "no run begins with"
+            many = f"{_several(len(fitting))} runs begin with" if fitting else "no run begins with"
             raise UsageError(f"{many} {prefix!r}; see `wardround runs list`")
         return fitting[0]
 
     def events(self, run: str) -> list[Event]:
-        """Return a run's log in order."""
-        query = sa.select(_events.c.body).where(_events.c.run == run).order_by(_events.c.seq)
+        """Return a run's log in order.
+
+        Raises:
+            StoreError: It was changed, or written by a version that knew other events.
+        """
         with self._reading() as connection:
-            bodies = [str(body) for (body,) in connection.execute(query)]
+            key = connection.execute(sa.select(RUNS.c.key).where(RUNS.c.id == run)).scalar_one_or_none()
+            values = reading.values_of(connection, key) if key is not None else []
         try:
-            return [EVENT.validate_json(body) for body in bodies]
+            return [EVENT.validate_json(dumped(value)) for value in values]
         except ValidationError as error:
-            what = f"run {run} in {self.folder} holds an event that this version cannot read"
+            what = f"run {run} in {self.name} holds an event that this version cannot read"
             raise StoreError(f"{what}; read it with the version that wrote it") from error
+
+    def artifact(self, sha256: str) -> tuple[bytes, str]:
+        """Return the content of an artifact and its media type.
+
+        Raises:
+            UsageError: There is none of this name.
+        """
+        with self._reading() as connection:
+            return artifacts.read(connection, sha256)
+
+    def artifacts(self, run: str) -> list[Artifact]:
+        """Return what is kept for a run, by name."""
+        with self._reading() as connection:
+            return artifacts.of_run(connection, self._key(connection, run))
+
+    def annotations(self, run: str) -> list[Annotation]:
+        """Return the judgements on a run that stand: of each person the last one on each target."""
+        with self._reading() as connection:
+            return annotating.of_run(connection, run)
+
+    def labelled(self) -> Iterator[Annotation]:
+        """Yield all judgements that stand, in the order in which they were made."""
+        after = 0
+        while True:
+            with self._reading() as connection:
+                part = list(annotating.all_of(connection, after))
+            if not part:
+                return
+            after = part[-1][0]
+            yield from (annotation for _, annotation in part)
+
+    # Trust
+
+    def head(self, run: str) -> str:
+        """Return the hash that a run's log ends with; whoever noted it can tell later whether the log was changed.
+
+        Raises:
+            UsageError: There is no such run.
+        """
+        with self._reading() as connection:
+            key = self._key(connection, run)
+            return bytes(connection.execute(sa.select(RUNS.c.head).where(RUNS.c.key == key)).scalar_one()).hex()
+
+    def verify(self, run: str) -> None:
+        """Check that a run's log is what was written.
+
+        Raises:
+            StoreError: It is not; names the first event whose hash does not fit.
+            UsageError: There is no such run.
+        """
+        with self._reading() as connection:
+            reading.verify(connection, self._key(connection, run), run)
+
+    def forget(
+        self,
+        *,
+        runs: Sequence[str] = (),
+        cases: Sequence[str] = (),
+        patients: Sequence[str] = (),
+        why: str = "on request",
+        caches: Sequence[Forgetful] = (),
+        files: Sequence[Path] = (),
+    ) -> Forgotten:
+        """Remove runs for good, and search for what is left of them.
+
+        Args:
+            runs: Ids of runs.
+            cases: Ids of cases; all their runs go.
+            patients: Ids of patients; all runs go in whose case or log they are named. FHIR ids, with or without
+                `Patient/`, or whatever else names a patient in a text.
+            why: For the tombstones; must not hold any of these ids.
+            caches: Of model calls; let go of what these runs asked.
+            files: To be searched as well, beside those of the workspace.
+
+        Raises:
+            UsageError: Nothing is named.
+        """
+        names = [*runs, *cases, *patients]
+        forgetting.check(why, names)
+        with self._writing() as connection:
+            found = forgetting.find(connection, runs, cases, patients)
+            counts = forgetting.remove_found(connection, found, why, datetime.now(UTC))
+        others = (*cases, *forgetting.sought(patients))
+        return self._purged(found, counts, caches, (*found.runs, *runs), others, files)
+
+    def expire(
+        self, older_than: timedelta | datetime, *, why: str = "retention", caches: Sequence[Forgetful] = ()
+    ) -> Forgotten:
+        """Remove all runs that were started longer ago, or before a moment, whatever their state."""
+        now = datetime.now(UTC)
+        with self._writing() as connection:
+            found = forgetting.older(connection, now - older_than if isinstance(older_than, timedelta) else older_than)
+            counts = forgetting.remove_found(connection, found, why, now)
+        return self._purged(found, counts, caches, (), (), ())
+
+    def _purged(
+        self,
+        found: Found,
+        counts: Counts,
+        caches: Sequence[Forgetful],
+        runs: Sequence[str],
+        others: Sequence[str],
+        files: Sequence[Path],
+    ) -> Forgotten:
+        cached = sum(cache.forget(found.requests) for cache in caches)
+        with self._guarded("cleaned"):
+            report = purge(self._engine, self.folder, found.runs, tuple(dict.fromkeys(runs)), others, files)
+        counts += Counts(checkpoints=report.checkpoints)
+        return Forgotten(found.runs, counts, cached, report.searched, report.left)
+
+    # Connections
+
+    def _key(self, connection: sa.Connection, run: str) -> int:
+        key = connection.execute(sa.select(RUNS.c.key).where(RUNS.c.id == run)).scalar_one_or_none()
+        if key is None:
+            raise UsageError(f"there is no run {run!r}; see `wardround runs list`")
+        return int(key)
+
+    def _index(self, text: str | None) -> None:
+        """Make ready for search what was written since; runs that rest are ready."""
+        if text is None or not text.strip():
+            return
+        with self._reading() as connection:
+            waiting = searching.unindexed(connection)
+        for run in waiting:
+            with self._writing() as connection:
+                searching.index(connection, run)
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with self._guarded("written"), self._engine.begin() as connection:
+        with self._guarded("written"), connecting.writing(self._engine) as connection:
             yield connection
 
     @contextmanager
@@ -207,72 +361,16 @@ class RunStore:
             yield
         except sa.exc.SQLAlchemyError as error:
             why = getattr(error, "orig", None) or error
-            what = f"{self.folder / 'runs.db'} cannot be {done} ({why})"
-            raise StoreError(f"{what}; give another workspace") from error
+            mend = "give another workspace" if self.folder is not None else "check its address and rights"
+            raise StoreError(f"{self.name} cannot be {done} ({why}); {mend}") from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the database."""
         self._engine.dispose()
 
 
-class RunWriter:
-    """Collects a run's events and writes them at the end of each span."""
-
-    def __init__(self, store: RunStore, run: str) -> None:
-        self._store, self._run = store, run
-        self._waiting: list[Event] = []
-
-    def __call__(self, event: Event) -> None:
-        """Take an event; the first of a run enters the run."""
-        if isinstance(event, RunStarted):
-            self._store.begin(event)
-        self._waiting.append(event)
-        important = isinstance(event, RunStarted | SpanEnded | RunEnded | Suspended)
-        if important or len(self._waiting) >= _FLUSH_AT:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is waiting."""
-        waiting, self._waiting = self._waiting, []
-        self._store.append(self._run, waiting)
-
-
-def _configure(connection: object, record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _changes(event: Event) -> dict[str, object]:
-    match event:
-        case DecisionMade(decision=decision):
-            diagnosis = decision.diagnosis or decision.differential.top
-            return {
-                "status": decision.status.value,
-                "diagnosis": diagnosis.name if diagnosis else None,
-                "probability": diagnosis.probability if diagnosis else None,
-            }
-        case Suspended():
-            return {"state": "suspended"}
-        case RunEnded(outcome=outcome):
-            return {"state": outcome.value}
-        case _:
-            return {}
-
-
-def _row(row: sa.Row[tuple[object, ...]]) -> RunRow:
-    values = row._mapping
-    return RunRow(
-        id=values["id"],
-        case=values["case_id"],
-        model=values["model"],
-        started=datetime.fromisoformat(values["started"]),
-        state=values["state"],
-        status=values["status"],
-        diagnosis=values["diagnosis"],
-        probability=values["probability"],
-    )
+def _several(count: int) -> str:
+    return str(count) if count < listing.MANY else "many"
 
 
 def export_lines(events: Sequence[Event]) -> str:
