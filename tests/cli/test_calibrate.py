@@ -36,7 +36,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             {"id": i, "name": name, "icd10": code, "probability": share}
             for (i, name, code), share in zip(HYPOTHESES, (p, 0.99 - p), strict=True)
         ]
-        decision = {"diagnosis": None, "probability": p, "differential": differential, "other": 0.01}
+        leading = {name: differential[0][name] for name in ("id", "name", "icd10")}
+        decision = {"diagnosis": leading, "probability": p, "differential": differential, "other": 0.01}
         rows.append(
             {
                 "key": f"c{n}.txt",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from wardround.core.calibration.card import Card, Figure
+    from wardround.evals.calibrating.reading import Results
 
 _HEADLINE = {
     "brier": "Brier score",
@@ -58,7 +59,7 @@ def calibrate(
             plan=Plan(alpha=alpha, delta=delta, seed=seed),
             dangerous=frozenset(c.id for c in kb.conditions.values() if c.must_not_miss),
             options=len(kb.conditions) + 1,
-            warnings=_warnings(len(results.results) - len(labelled), results.failed, results.silent, outside),
+            warnings=_warnings(len(results.results) - len(labelled), results, outside),
         )
     write_file(out, json.dumps(card.to_json(), indent=2, allow_nan=False) + "\n", "--out")
     if as_json:
@@ -67,8 +68,11 @@ def calibrate(
         _show(card, out)
 
 
-def _warnings(unlabelled: int, failed: int, silent: int, outside: list[str]) -> list[str]:
+def _warnings(unlabelled: int, results: Results, outside: list[str]) -> list[str]:
+    failed, silent = results.failed, results.silent
     said = []
+    if results.helped:
+        said.append(f"{results.helped} consults that a person answered or told more were left out")
     if unlabelled:
         said.append(f"{unlabelled} consults have no label and were left out")
     if failed or silent:

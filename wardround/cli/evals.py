@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from wardround.cli.ablation import ablate
 from wardround.cli.terminal import print_json
 from wardround.core.errors import UsageError
 from wardround.core.extras import require
@@ -118,3 +119,6 @@ def _modes(suite: RecordSuite, mode: Mode | None) -> tuple[Any, ...]:
     if mode not in suite.modes:
         raise UsageError(f"{suite.name} has no mode '{mode}'; use {' or '.join(suite.modes)}")
     return (mode,)
+
+
+evals.command()(ablate)

@@ -31,7 +31,7 @@ def row(n: int, p: float, other: float, *, specialty: str = "general_medicine", 
         "triage": {"urgency": "routine", "specialties": [specialty], "reasons": []},
         "decision": {
             "status": "abstained",
-            "diagnosis": None,
+            "diagnosis": {name: differential[0][name] for name in ("id", "name", "icd10")},
             "probability": shares[0],
             "differential": differential,
             "other": 1.0 - sum(shares),

@@ -89,7 +89,8 @@ def build_card(
     calibrators = fit_calibrators(data.taken(splits.calibrator))
     sets, risk = _fit_sets(data.taken(splits.conformal).one_each(), plan)
     tested = data.taken(splits.threshold).one_each()
-    threshold = certify(calibrated(calibrators, tested), tested.outcome, alpha=plan.alpha, delta=plan.delta)
+    given = tested.can_be_given
+    threshold = certify(calibrated(calibrators, given), given.outcome, alpha=plan.alpha, delta=plan.delta)
     after = crossed(data, plan.seed) if splits.calibrator else data.stated
     before = evaluate(data.stated, data.outcome, data.cases)
     combined, combined_metrics = _combined(data, splits, plan.seed)
@@ -188,17 +189,17 @@ def _combined(data: Data, splits: Splits, seed: int) -> tuple[CombinedModel | No
     """Fit the parts' weights on the calibrator's cases, and compare them with the fixed product by cross-fitting."""
     own = _measured(data.taken(splits.calibrator))
     everything = _measured(data)
-    if own.distinct < LEAST or len(set(own.outcome.tolist())) < 2:
+    if own.distinct < LEAST or len(set(own.favoured_outcome.tolist())) < 2:
         return None, {}
     parts = [one.result.parts for one in everything.labelled]
     after = np.empty(len(parts))
     for fold in folds(everything.cases, FOLDS, seed=seed):
         others = sorted(set(range(len(parts))) - set(fold))
-        model = fit_combined([parts[i] for i in others], everything.outcome[others])
+        model = fit_combined([parts[i] for i in others], everything.favoured_outcome[others])
         after[fold] = fitted_certainty(model, [parts[i] for i in fold])
-    y, cases = everything.outcome, everything.cases
+    y, cases = everything.favoured_outcome, everything.cases
     before = evaluate(product_certainty(parts), y, cases, names=_COMBINED)
-    return fit_combined([one.result.parts for one in own.labelled], own.outcome), paired(
+    return fit_combined([one.result.parts for one in own.labelled], own.favoured_outcome), paired(
         before, evaluate(after, y, cases, names=_COMBINED)
     )
 

@@ -14,6 +14,8 @@ from wardround.evals.statistics import Array
 
 LEAST = 100
 """Labelled cases from which on it is fitted; with so many it beat the fixed product (benchmarks/calibration.py)."""
+_SAME = 1e-9
+"""Spread of values that are all the same, through rounding."""
 RIDGE = 1.0
 """Half of it times the squared coefficient of a part of unit variance is added to the summed log loss."""
 
@@ -39,6 +41,7 @@ def fit_combined(parts: Sequence[Mapping[Part, float]], outcome: Array, *, ridge
     kinds = [part for part in Part if any(part in parts[i] for i in left)]
     z = np.array([[_log_odds(parts[i].get(part)) for part in kinds] for i in left])
     mean, spread = np.nanmean(z, axis=0), np.nanstd(z, axis=0)
+    spread = np.where(spread > _SAME * np.maximum(1.0, np.abs(mean)), spread, 0.0)
     scale = np.where(spread > 0.0, spread, 1.0)
     filled = (np.where(np.isnan(z), mean, z) - mean) / scale
     theta = bounded_logistic(filled, y, np.ones(len(y)), ridge=ridge, start=0.1)

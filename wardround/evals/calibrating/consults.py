@@ -31,6 +31,16 @@ class Data:
         return np.array([one.outcome for one in self.labelled])
 
     @cached_property
+    def favoured_outcome(self) -> Array:
+        """1 where the answer is right that the parts of the uncertainty are of, else 0."""
+        return np.array([one.favoured_outcome for one in self.labelled])
+
+    @property
+    def can_be_given(self) -> Data:
+        """Return those with a diagnosis that nothing but its probability held back."""
+        return self.taken([i for i, one in enumerate(self.labelled) if one.result.can_be_given])
+
+    @cached_property
     def strata(self) -> tuple[str, ...]:
         """Leading specialty of each."""
         return tuple(one.result.stratum for one in self.labelled)

@@ -13,11 +13,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from wardround.core.calibration.sets import UNSORTED
+from wardround.core.decision import GateReason
 from wardround.core.differential import Differential, Hypothesis
 from wardround.core.errors import UsageError
 from wardround.core.uncertainty import Part
 from wardround.knowledge.base import KnowledgeBase
 
+OF_PROBABILITY = frozenset({GateReason.LOW_PROBABILITY.value, GateReason.NOT_CERTIFIED.value})
+"""Reasons of the gate in whose place a certificate stands."""
 _SHOWN = 5
 _ICD10 = re.compile(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?")
 
@@ -52,6 +55,10 @@ class Result:
     parts: dict[Part, float]
     """Of the uncertainty; none where it was not measured."""
     votes: tuple[Vote, ...] = ()
+    can_be_given: bool = True
+    """Whether there is a diagnosis that nothing but its probability held back."""
+    favoured: str | None = None
+    """Condition id of the answer that the parts of the uncertainty are of; of older results the answer."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,9 @@ class Results:
     silent: int
     """Consults without any hypothesis, which state no probability to calibrate."""
     unanswered: frozenset[str]
-    """Keys and ids of these."""
+    """Keys and ids of these, and of those that a person helped with."""
+    helped: int = 0
+    """Consults that a person answered or told more, whose answers are not the model's alone."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,11 @@ class Labelled:
         return replace(self, result=replace(self.result, parts={**self.result.parts, **parts}))
 
     @property
+    def favoured_outcome(self) -> float:
+        """1 where the answer is right that the parts of the uncertainty are of."""
+        return float((self.result.favoured or self.result.answer.id) in self.right)
+
+    @property
     def outcome(self) -> float:
         """1 where the answer is right, else 0."""
         return float(self.result.answer.id in self.right)
@@ -94,16 +108,20 @@ def read_results(path: Path) -> Results:
         UsageError: It cannot be read, or a line is no result of a consult.
     """
     found: list[Result] = []
-    failed = silent = 0
+    failed = silent = helped = 0
     unanswered: set[str] = set()
     for n, row in _json_lines(path):
         try:
+            if _was_helped(row):
+                helped += 1
+                unanswered |= {str(row[name]) for name in ("key", "case") if name in row}
+                continue
             if "error" in row or not row["decision"]["differential"]:
                 failed, silent = failed + ("error" in row), silent + ("error" not in row)
                 unanswered |= {str(row[name]) for name in ("key", "case") if name in row}
                 continue
             found.append(_result(row))
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ValidationError) as error:
             what = f"misses {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
             mend = "give the file that `wardround consult DIR --out FILE.jsonl` writes"
             raise UsageError(f"{path}, line {n}: is no result of a consult ({what}); {mend}") from error
@@ -111,7 +129,16 @@ def read_results(path: Path) -> Results:
     if len(set(runs)) < len(runs):
         doubled = next(run for run in runs if runs.count(run) > 1)
         raise UsageError(f"{path}: run {doubled} is there twice; leave one of them out")
-    return Results(tuple(found), failed, silent, frozenset(unanswered))
+    return Results(tuple(found), failed, silent, frozenset(unanswered), helped)
+
+
+def _was_helped(row: Mapping[str, Any]) -> bool:
+    """Whether a person answered for a consult, or told it more."""
+    decision = row.get("decision") or {}
+    codes = {reason.get("code") for reason in decision.get("reasons", [])}
+    return GateReason.CLINICIAN.value in codes or any(
+        source.get("title") == "answer of a clinician" for source in row.get("evidence", [])
+    )
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -146,6 +173,7 @@ def _result(row: Mapping[str, Any]) -> Result:
         stated = decision.get("posterior", decision["probability"])  # older results have the posterior as probability
         answer = Hypothesis(id=given["id"], name=given["name"], icd10=given["icd10"], probability=stated)
     specialties = (row["triage"] or {}).get("specialties") or [UNSORTED]
+    against = {reason["code"] for reason in decision.get("reasons", [])}
     measured = row["uncertainty"] or {"parts": {}}
     return Result(
         key=str(row.get("key", row["case"])),
@@ -158,6 +186,8 @@ def _result(row: Mapping[str, Any]) -> Result:
         differential=differential,
         parts={Part(name): float(value) for name, value in measured["parts"].items()},
         votes=tuple(Vote(v["agent"], v["rollout"], v["diagnosis"]) for v in row.get("opinions", [])),
+        can_be_given=given is not None and against <= OF_PROBABILITY,
+        favoured=measured.get("answer"),
     )
 
 

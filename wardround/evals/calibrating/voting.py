@@ -30,7 +30,7 @@ def measure_voters(data: Data, *, options: int) -> MeasuredVoters | None:
         data: Labelled consults.
         options: How many diagnoses there are, none of them included.
     """
-    answers = _table(data)
+    answers = _table(data.one_each())
     shared = (answers >= 0).sum(axis=1) >= 2
     if answers.shape[1] < 2 or int(shared.sum()) < LEAST:
         return None
@@ -68,7 +68,8 @@ def with_votes(labelled: Sequence[Labelled], voters: Voters, *, options: int) ->
 
 def _part(one: Labelled, estimator: VotePosterior, options: int) -> dict[Part, float]:
     answers = tuple(_answer(vote) for vote in one.result.votes)
-    found = estimator.estimate(Samples(answers=answers, answer=one.result.answer.id, options=options))
+    answer = one.result.favoured or one.result.answer.id
+    found = estimator.estimate(Samples(answers=answers, answer=answer, options=options))
     return {Part.VOTES: found.value} if found is not None else {}
 
 

@@ -1,0 +1,1 @@
+"""What each safeguard is worth: simulated patients with corrupted evidence, each part on and off."""
