@@ -112,12 +112,19 @@ def export(
     content: Annotated[
         bool, typer.Option("--content", help="With --otlp: send what was said of the patient too.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write it as one HTML file that needs no other instead.")
+    ] = None,
 ) -> None:
-    """Write a run's events as JSON lines, or send it to a trace tool."""
+    """Write a run's events as JSON lines, or its pages as one file, or send it to a trace tool."""
     from wardround.trace.store import export_lines
 
-    if (content and otlp is None) or (otlp is not None and out is not None):
-        raise UsageError("--content goes with --otlp, and --otlp does not go with --out")
+    if (content and otlp is None) or sum(target is not None for target in (out, otlp, html)) > 1:
+        raise UsageError("give one of --out, --otlp and --html; --content goes with --otlp")
+    if html is not None:
+        check_target(html, "--html")
+        write_file(html, _as_html(_store(workspace), run), "--html")
+        return
     if otlp is not None:
         from wardround.cli.telemetry import send_run
 
@@ -132,6 +139,17 @@ def export(
         typer.echo(lines, nl=False)
     else:
         write_file(out, lines, "--out")
+
+
+def _as_html(store: RunStore, run: str) -> str:
+    from wardround.core.case import Case
+    from wardround.core.extras import require
+
+    require("jinja2", extra="dashboard")
+    from wardround.dashboard.exporting import export_html
+
+    row = store.find(run)
+    return export_html(store.events(row.id), Case.model_validate_json(store.case(row.id)))
 
 
 @runs.command()
@@ -173,9 +191,7 @@ def replay(run: Run, workspace: Folder = Path(".wardround"), as_json: Json = Fal
     done = replayed(_store(workspace), run)
     found = [str(difference) for difference in done.differences]
     if as_json:
-        print_json(
-            {"run": done.run, "events": len(done.recorded), "equal": done.is_equal, "differences": found}
-        )
+        print_json({"run": done.run, "events": len(done.recorded), "equal": done.is_equal, "differences": found})
     elif done.is_equal:
         typer.echo(f"{done.run}: equal in all {len(done.recorded)} events")
     else:
@@ -216,6 +232,33 @@ def fork(
     )
     ward, row = _ward_of(run, workspace, base_url)
     _show(ward.fork(row.id, edits), as_json=as_json)
+
+
+@runs.command()
+def diff(
+    run: Annotated[list[str], typer.Argument(help="Two or more runs, by id or the beginning of it.")],
+    workspace: Folder = Path(".wardround"),
+    as_json: Json = False,
+) -> None:
+    """Say in what runs differ: settings, decision, evidence, uncertainty, path, cost."""
+    from dataclasses import asdict
+
+    from wardround.trace.differing import compared
+
+    if len(run) < 2:
+        raise UsageError("one run differs from nothing; give two or more")
+    store = _store(workspace)
+    rows = [store.find(name) for name in run]
+    found = compared([store.events(row.id) for row in rows])
+    if as_json:
+        print_json({"runs": [row.id for row in rows], "differences": found.differences, **asdict(found)})
+        return
+    for part, lines in asdict(found).items():
+        for line in lines:
+            values = line["values"]
+            if any(value != values[0] for value in values):
+                said = " | ".join("none" if value is None else str(value) for value in values)
+                typer.echo(printable(f"{part}: {line['name'].strip()}: {said}"))
 
 
 def _texts(given: list[str], option: str) -> dict[str, str]:

@@ -82,6 +82,12 @@ class Consult:
         measured = [e.uncertainty for e in self.events if isinstance(e, UncertaintyMeasured)]
         return measured[-1] if measured else None
 
+    @cached_property
+    def favoured(self) -> str | None:
+        """Condition id of the answer that the uncertainty is of: the one that the specialists favour."""
+        measured = [e.answer for e in self.events if isinstance(e, UncertaintyMeasured)]
+        return measured[-1] if measured else None
+
     @property
     def claims(self) -> list[tuple[Claim, Verdict | None]]:
         """Everything that was claimed, with its verdict: by agent, the attending last, each in its own order.
@@ -193,6 +199,7 @@ class Consult:
             ],
             "opinions": [{"agent": o.agent, "rollout": o.rollout, "diagnosis": o.cluster} for o in self.opinions],
             "uncertainty": {
+                "answer": self.favoured,
                 "combined": uncertainty.combined,
                 "parts": {part.value: value for part, value in uncertainty.parts.items()},
             }

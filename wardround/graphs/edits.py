@@ -8,14 +8,17 @@ from pydantic import Field
 
 from wardround.core.errors import UsageError
 from wardround.core.frozen import Frozen
-from wardround.core.items import Item, ReadingItem, SourceItem
+from wardround.core.items import Item, Provenance, ProvenanceItem, ReadingItem, SourceItem
+
+_COPIES = (Provenance.DERIVED_FROM, Provenance.SAME_AS)
 
 
 class Edits(Frozen):
     """Changes to a run; everything that does not depend on them is taken from its log."""
 
     without: tuple[str, ...] = ()
-    """Evidence that is left out: ids of sources or findings, names of documents, codes of findings."""
+    """Evidence that is left out: ids of sources or findings, names of documents, codes of findings. With a source go
+    its copies; a finding that is left out is not weighed, but its sentence is shown."""
     answers: dict[str, str] = Field(default_factory=dict)
     """Text in place of what a model answered, by the id of the call."""
     tools: dict[str, str] = Field(default_factory=dict)
@@ -28,7 +31,7 @@ class Edits(Frozen):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is changed."""
-        return not (self.without or self.answers or self.tools or self.model)
+        return not (any(self.without) or self.answers or self.tools or self.model)
 
     def on(self, earlier: Edits) -> Edits:
         """Return these edits of a run that was itself made by earlier ones, which stay.
@@ -40,7 +43,7 @@ class Edits(Frozen):
             raise UsageError(f"the run already asks {earlier.model} as well; fork the run that it was forked from")
         return Edits(
             without=(*earlier.without, *(name for name in self.without if name not in earlier.without)),
-            answers=self.answers,  # the earlier ones are in the log
+            answers=self.answers,  # the earlier ones are in the log, and hold where the question is the same
             tools={**earlier.tools, **self.tools},
             model=self.model or earlier.model,
             agents=self.agents or earlier.agents,
@@ -56,17 +59,20 @@ class Edits(Frozen):
         if not self.without:
             return items
         names = set(self.without)
-        gone = {
-            i.source.id
-            for i in items
-            if isinstance(i, SourceItem) and (i.source.id in names or i.source.document in names)
-        }
-        return [item for item in items if not self._is_left_out(item, names | gone)]
+        sources = [item.source for item in items if isinstance(item, SourceItem)]
+        names |= {source.id for source in sources if source.document in names}
+        copies = [item for item in items if isinstance(item, ProvenanceItem)]
+        while copied := {c.tail for c in copies if c.kind in _COPIES and c.head in names} - names:
+            names |= copied  # a copy must not step in for its original
+            names |= {source.id for source in sources if source.document in copied}
+        return [item for item in items if not self._is_left_out(item, names)]
 
     @staticmethod
     def _is_left_out(item: Item, names: set[str]) -> bool:
         if isinstance(item, SourceItem):
             return item.source.id in names
+        if isinstance(item, ProvenanceItem):
+            return item.tail in names
         return isinstance(item, ReadingItem) and bool({item.finding.id, item.finding.code, item.finding.source} & names)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from wardround.graphs.edits import Edits
 from wardround.models.handle import ModelHandle
 from wardround.models.keeping import Calls, EditedCalls, ForkedCalls, LoggedCalls
 from wardround.models.replay import replayed_log
-from wardround.trace.events import Event, EvidenceAdded, Origin, RunStarted, ToolCalled
+from wardround.trace.events import Event, EvidenceAdded, ModelAsked, Origin, RunStarted, ToolCalled
 
 if TYPE_CHECKING:
     from wardround.trace.store import RunStore
@@ -66,7 +67,8 @@ class Fork:
         if given is None:
             return None
         edits = Edits.model_validate(given["edits"])
-        other = replayed_log(events, edits.model) if replays and edits.model is not None else None
+        spec = edits.model if replays else None
+        other = replace(replayed_log(events, spec), spec=spec) if spec is not None else None
         return cls(given["of"], edits, store.events(given["of"]), other=other)
 
     def as_setting(self) -> dict[str, Any]:
@@ -82,11 +84,12 @@ class Fork:
         """Check that every edit came up.
 
         Raises:
-            UsageError: One did not, since what came before it was changed as well; the run stands as it is.
+            UsageError: One did not, since what came before it was changed as well.
         """
         called = {event.call for event in events if isinstance(event, ToolCalled)}
+        asked = {event.request for event in events if isinstance(event, ModelAsked)}
         unused = [f"tool call {call}" for call in self.edits.tools if call not in called]
-        unused += [f"an answer to request {key}" for key in sorted(self._edited.unused)]
+        unused += [f"an answer to request {key}" for key in sorted(self._edited.keys - asked)]
         if unused:
             what = f"the fork of {self.of} never came to {', '.join(unused)}"
             raise UsageError(f"{what}: what leads there was changed too; make one change at a time")

@@ -90,7 +90,7 @@ def decide(
     return Decision(
         status=DecisionStatus.FINAL if is_open else closed,
         diagnosis=diagnosis,
-        **stated(graph, shown, calibration),
+        **stated(graph, shown, calibration, promises=policy.certificate and policy.enforced),
         differential=differential.shortened(_SHOWN),
         plausible=_plausible(graph, policy) if calibration is None else _certified_set(kb, graph, calibration),
         reasons=reasons,
@@ -100,10 +100,21 @@ def decide(
     )
 
 
-def stated(graph: EvidenceGraph, shown: Hypothesis | None, calibration: Calibration | None) -> dict[str, Any]:
-    """Return what a decision states of a diagnosis: probability, posterior, interval and where they come from."""
+def stated(
+    graph: EvidenceGraph, shown: Hypothesis | None, calibration: Calibration | None, *, promises: bool
+) -> dict[str, Any]:
+    """Return what a decision states of a diagnosis: probability, posterior, interval and where they come from.
+
+    Args:
+        graph: The evidence.
+        shown: The diagnosis, or else the leading one.
+        calibration: What the consult was calibrated by.
+        promises: Whether the card's certificate decides, without which it promises nothing.
+    """
     card = calibration.card if calibration is not None else None
-    said: dict[str, Any] = {"certificate": str(card.threshold), "calibration": card.id} if card is not None else {}
+    said: dict[str, Any] = {"certificate": None, "calibration": "uncalibrated"}
+    if card is not None:
+        said = {"certificate": str(card.threshold) if promises else None, "calibration": card.id}
     if shown is None:
         return said
     low, high = graph.interval(shown.id)
@@ -151,7 +162,7 @@ def _reasons(
         outside = f"{proposal.stated!r} is not in the knowledge" if proposal.stated else "none was proposed"
         found.append((GateReason.NO_DIAGNOSIS, outside))
         return [Reason(code=code, detail=detail) for code, detail in found]
-    found += _confidence(diagnosis, policy, calibration)
+    found += _confidence(graph, diagnosis, policy, calibration)
     found += _evidence_reasons(graph, diagnosis, policy)
     found += _danger(kb, graph, diagnosis, policy)
     found += _argument(proposal, graph.verdicts)
@@ -163,7 +174,7 @@ def _reasons(
 
 
 def _confidence(
-    diagnosis: Hypothesis, policy: GatePolicy, calibration: Calibration | None
+    graph: EvidenceGraph, diagnosis: Hypothesis, policy: GatePolicy, calibration: Calibration | None
 ) -> list[tuple[GateReason, str]]:
     """Whether the diagnosis is probable enough: by the card's certificate where one is to be had, else by the limit."""
     if calibration is None or not policy.certificate:
@@ -171,6 +182,12 @@ def _confidence(
             return []
         detail = f"{diagnosis.name} has {diagnosis.probability:.0%}, below {policy.probability:.0%}"
         return [(GateReason.LOW_PROBABILITY, detail)]
+    members = calibration.card.differential_set(
+        graph.differential.shortened(_SHOWN), calibration.stratum, (), {}
+    ).members
+    if diagnosis.id not in members:
+        detail = f"{diagnosis.name} is not among what card {calibration.card.id} does not exclude"
+        return [(GateReason.NOT_CERTIFIED, detail)]
     threshold = calibration.card.threshold
     confidence = calibration.card.probability(diagnosis.probability, calibration.stratum)
     if threshold.accepts(confidence):

@@ -58,7 +58,7 @@ async def intake(state: State, runtime: Runtime[Context]) -> Update:
                 RecordRead, used=dict(chart.used), skipped=dict(chart.skipped), problems=taken.problems
             )
         items = context.add([*evidence_items(taken.sources, taken.findings), *context.copies(taken.sources)])
-        slim = taken.case.model_copy(update={"record": None})
+        slim = taken.case.model_copy(update={"record": None, "complaint": _complaint(context, taken.case, items)})
         return {"case": slim.model_dump(mode="json"), "read": taken.read, "items": items, "round": 0}
 
 
@@ -240,7 +240,16 @@ async def gate(state: State, runtime: Runtime[Context]) -> Update:
             calibration=calibration_of(context, state),
         )
         context.recorder.record(DecisionMade, decision=decision)
-        return {"decision": decision.model_dump(mode="json"), "person": None}
+        return {"decision": decision.model_dump(mode="json")}
+
+
+def _complaint(context: Context, case: Case, items: Iterable[Item]) -> str | None:
+    """What stands at the head of every prompt, without what a fork leaves out."""
+    if not context.edits.without:
+        return case.complaint
+    document = f"complaint:{case.id}"
+    kept = [i.source for i in items if isinstance(i, SourceItem) and i.source.document == document]
+    return " ".join(source.text for source in kept) or None
 
 
 def _patients(case: Case) -> int:

@@ -13,7 +13,7 @@ from wardround.core.source import Source, SourceKind
 from wardround.graphs.gate import stated as stated_of
 from wardround.graphs.intake import said_in, with_taint
 from wardround.graphs.state import Context, State, Update, calibration_of, case_of, evidence_items
-from wardround.trace.events import DecisionMade, SpanKind
+from wardround.trace.events import DecisionMade, RecordRead, SpanKind
 
 
 async def ask_person(state: State, runtime: Runtime[Context]) -> Update:
@@ -46,6 +46,9 @@ async def heed_person(state: State, runtime: Runtime[Context]) -> Update:
             )
             sex = case.sex.value if case.sex else None
             findings = said_in(source, context.clinician, age=case.age, sex=sex)
+            if source.tainted:
+                told = ("answer of a clinician: addresses its reader; that part carries no weight",)
+                context.recorder.record(RecordRead, used={}, skipped={}, problems=told)
             return {"items": context.add(evidence_items([source], findings))}
         decision = _by_person(context, Decision.model_validate(state["decision"]), answer, state)
         context.recorder.record(DecisionMade, decision=decision)
@@ -62,7 +65,7 @@ def _by_person(context: Context, decision: Decision, answer: dict[str, Any], sta
         return decision.model_copy(update={"status": DecisionStatus.ABSTAINED, "reasons": reasons})
     graph = context.graph(case_of(state), state["items"])
     diagnosis = graph.find(entry.id)
-    said = stated_of(graph, diagnosis, calibration_of(context, state))
+    said = stated_of(graph, diagnosis, calibration_of(context, state), promises=False)
     return decision.model_copy(
         update={"status": DecisionStatus.FINAL, "diagnosis": diagnosis, **said, "reasons": reasons}
     )

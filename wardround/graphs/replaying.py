@@ -14,6 +14,7 @@ from wardround.agents.ehr.protocol import Protocol
 from wardround.agents.ehr.text_protocol import TextProtocol
 from wardround.core.blocking import run_sync
 from wardround.core.case import Case
+from wardround.core.decision import GateReason
 from wardround.core.errors import UsageError
 from wardround.graphs.consult import Consult
 from wardround.graphs.forking import Fork
@@ -24,6 +25,7 @@ from wardround.models.replay import replayed_log
 from wardround.trace.events import Event, FhirExchanged, Resumed, RunStarted
 from wardround.trace.fidelity import Difference, differences
 from wardround.trace.store import RunStore
+from wardround.trace.views import decision
 
 _PROTOCOLS: dict[str, Callable[[], Protocol]] = {
     protocol.name: protocol for protocol in (JsonProtocol, NativeProtocol, TextProtocol)
@@ -61,7 +63,7 @@ def replay(store: RunStore, run: str, *, clinician: KnowledgeClinician | None = 
         clinician: Knowledge other than the embedded one.
 
     Raises:
-        UsageError: There is no such run, or its log has no beginning.
+        UsageError: There is no such run, its log has no beginning, or its budget ran out.
         NotRecorded: The replay asked what the run did not; the program has changed.
     """
     row = store.find(run)
@@ -69,6 +71,10 @@ def replay(store: RunStore, run: str, *, clinician: KnowledgeClinician | None = 
     started = events[0] if events else None
     if not isinstance(started, RunStarted):
         raise UsageError(f"run {row.id} has no beginning in the log; it cannot be replayed")
+    decided = decision(events)
+    if decided is not None and any(reason.code is GateReason.BUDGET for reason in decided.reasons):
+        what = f"run {row.id} ended where its budget ran out, which depends on how fast it was answered"
+        raise UsageError(f"{what}; it cannot be replayed")
     if started.settings.get("agent") == "ehr":
         replayed = run_sync(lambda: _episode(started, events))
     else:

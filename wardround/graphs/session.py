@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from wardround.agents.roles import ATTENDING, PLANNER, TRIAGE
 from wardround.core.case import Case
 from wardround.core.errors import CaseError, UsageError
 from wardround.core.frozen import content_id
@@ -74,13 +75,15 @@ class Session:
         if case.is_empty:
             raise CaseError("it says nothing about the patient", where=f"case {case.id}", mend="give a complaint")
         ward = self._ward
-        settings = {**ward.run_settings, **({"fork": fork.as_setting()} if fork is not None else {})}
+        settings = ward.run_settings
+        if fork is not None:  # a card was not made of changed runs
+            settings = {**{k: v for k, v in settings.items() if k != "card"}, "fork": fork.as_setting()}
         run = run or content_id("run", case.model_dump(mode="json"), ward.model.spec, settings)
         recorder = self._recorder(run, sinks)
         if self._flow.checkpointer is not None:
             await self._flow.checkpointer.adelete_thread(run)
         recorder.record(RunStarted, case=case.id, model=ward.model.spec, settings=settings)
-        if ward.card is not None:
+        if ward.card is not None and fork is None:
             recorder.record(CardNamed, card=ward.card.to_json())
         if self._store is not None:
             self._store.keep_case(run, case.model_dump_json())
@@ -114,7 +117,17 @@ class Session:
         row = self._store.find(run)
         case = Case.model_validate_json(self._store.case(row.id))
         fork = Fork.of_run(row.id, checked(edits), self._store.events(row.id))
+        self._require_known(edits)
         return await self.consult(case, sinks=sinks, fork=fork)
+
+    def _require_known(self, edits: Edits) -> None:
+        """Check the other model and who is to ask it before anything is written."""
+        known = {TRIAGE, PLANNER, ATTENDING, *self._ward.roster.ids}
+        strange = [agent for agent in edits.agents if agent not in known]
+        if strange:
+            raise UsageError(f"no agent is called {', '.join(strange)}; there are {', '.join(sorted(known))}")
+        if edits.model is not None:
+            self._ward.resolved(edits.model)
 
     async def _where_it_broke_off(self, run: str) -> Any:
         """Go on from the last checkpoint, which LangGraph does where nothing is given; else from the start."""
@@ -146,6 +159,8 @@ class Session:
             with recorder.span("consult", SpanKind.RUN):
                 context = await self._context(case, recorder, kept, heard, fork)
                 result = await self._flow.ainvoke(entry, config, context=context, **durability)
+                if fork is not None and not result.get("__interrupt__"):
+                    fork.require_used(recorder.events)
         except BaseException as error:
             fault = f"{type(error).__name__}: {error}"
             with contextlib.suppress(Exception):  # the first fault is the one to be seen
@@ -156,8 +171,6 @@ class Session:
             recorder.record(Suspended, question=interrupts[0].value)
         else:
             recorder.record(RunEnded, outcome=Outcome.DONE)
-        if fork is not None and ward.model.recorded is None:  # a replay takes edited answers from its own log
-            fork.require_used(recorder.events)
         return Consult.from_events(case, recorder.events)
 
     async def _context(
@@ -168,7 +181,7 @@ class Session:
         ward = self._ward
         settings = ward.settings
         model = await self._model(case, recorder)
-        pictures = _pictures(case, recorder, settings.image_side) if model.images else ()
+        pictures = self._pictures(case, recorder) if model.images else ()
         meter = Meter(settings.budget, recorder.clock, prices=ward.prices, whole=self.meter)
         meter.go_on(usage(recorder.events))  # before a resume, if there was one
         caller = Caller(
@@ -190,7 +203,7 @@ class Session:
             recorder=recorder,
             asker=self._asker(caller),
             pictures=pictures,
-            card=ward.card,
+            card=ward.card if fork is None else None,
             edits=edits,
             other=self._asker(await self._other(caller, fork))
             if fork is not None and edits.model is not None
@@ -209,6 +222,24 @@ class Session:
         reach.record(caller.recorder, model)
         return replace(caller, model=model)
 
+    def _pictures(self, case: Case, recorder: Recorder) -> tuple[Picture, ...]:
+        """Read the images of a case; what is sent is kept beside the log."""
+        pictures = tuple(read_picture(ref, max_side=self._ward.settings.image_side) for ref in case.images)
+        for picture in pictures:
+            recorder.record(
+                ImageRead,
+                uri=picture.uri,
+                sha256=picture.sha256,
+                original=picture.original,
+                width=picture.width,
+                height=picture.height,
+                changes=picture.changes,
+                problems=picture.problems,
+            )
+            if self._store is not None:
+                self._store.put(picture.data, picture.mime_type, run=recorder.run)
+        return pictures
+
     async def _model(self, case: Case, recorder: Recorder) -> ModelHandle:
         """Find out what the model can do, as far as this case needs it."""
         wanted = self._ward.settings.tools
@@ -217,20 +248,3 @@ class Session:
             model = replace(model, tools=wanted == "native")
         self._reach.record(recorder, model)
         return model
-
-
-def _pictures(case: Case, recorder: Recorder, side: int) -> tuple[Picture, ...]:
-    """Read the images of a case."""
-    pictures = tuple(read_picture(ref, max_side=side) for ref in case.images)
-    for picture in pictures:
-        recorder.record(
-            ImageRead,
-            uri=picture.uri,
-            sha256=picture.sha256,
-            original=picture.original,
-            width=picture.width,
-            height=picture.height,
-            changes=picture.changes,
-            problems=picture.problems,
-        )
-    return pictures

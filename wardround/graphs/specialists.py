@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -13,7 +14,7 @@ from wardround.core.case import Case
 from wardround.core.claim import Claim, ClaimKind
 from wardround.core.errors import ToolError
 from wardround.core.estimators.adaptive import AdaptiveRollouts
-from wardround.core.estimators.plan import Diversification
+from wardround.core.estimators.plan import Diversification, RolloutPlan
 from wardround.core.estimators.tokens import field_logprobs
 from wardround.core.finding import Finding
 from wardround.core.frozen import content_id
@@ -80,7 +81,7 @@ async def _opinions(
     settings, kb = context.settings, context.clinician.kb
     briefing = context.briefing(case, items)
     specialty = context.roster.find(assignment["specialty"])
-    plan = diversification(settings).plan(settings.rollouts, len(briefing.sources), seed=settings.seed + first)
+    plan = rollout_plan(settings, len(briefing.sources), first)
     enough = AdaptiveRollouts(min=settings.least_rollouts, max=settings.rollouts)
     answers: list[Answered[SpecialistAnswer]] = []
     progress = enough.progress([])
@@ -97,18 +98,25 @@ async def _opinions(
     return answers
 
 
-def diversification(settings: ConsultSettings) -> Diversification:
-    """Return how rollouts are made to differ."""
+def rollout_plan(settings: ConsultSettings, evidence: int, first: int) -> tuple[RolloutPlan, ...]:
+    """Return how the rollouts of one round are asked.
+
+    Args:
+        settings: In what they differ.
+        evidence: How many sources there are.
+        first: Number of the round's first asking, which varies the seed.
+    """
     differ = settings.rollouts_differ_by
-    drawn = "temperature" in differ
-    alone = differ == ("temperature",)
-    temperatures = (settings.temperature,) if alone else (0.0, settings.temperature) if drawn else (0.0,)
-    return Diversification(
+    how = Diversification(
         roles=len(prompts.STANCES) if "role" in differ else 1,
-        temperatures=temperatures,
+        temperatures=(settings.temperature if "temperature" in differ else 0.0,),
         fraction=SHOWN if "evidence" in differ else 1.0,
         rotated="order" in differ,
     )
+    plan = how.plan(settings.rollouts, evidence, seed=settings.seed + first)
+    if differ == ("temperature",):
+        return plan  # all from one prompt in one request
+    return (replace(plan[0], temperature=0.0), *plan[1:])
 
 
 def _cluster(kb: KnowledgeBase, answer: SpecialistAnswer | None) -> str | None:
@@ -147,7 +155,8 @@ def use_tool(
     offered: Iterable[str],
 ) -> list[Item]:
     """Use a tool; what it brings becomes evidence, and a fault is told to the agent."""
-    call = content_id("tool", agent, name, argument, len(graph.items))
+    used = sum(isinstance(e, ToolCalled) and e.agent == agent for e in context.recorder.events)
+    call = content_id("tool", agent, name, argument, used)
     with context.recorder.span(name, SpanKind.TOOL):
         context.recorder.record(ToolCalled, call=call, agent=agent, tool=name, arguments={"argument": argument})
         if name not in offered:

@@ -164,7 +164,10 @@ class Context:
 
     def briefing(self, case: Case, items: Iterable[Item]) -> Briefing:
         """Return what an agent is shown of a case and its evidence."""
-        return Briefing(case, sources_of(items), [picture.reference() for picture in self.pictures])
+        sources = sources_of(items)
+        seen = {source.document for source in sources}
+        pictures = [picture for picture in self.pictures if f"image:{picture.sha256}" in seen]
+        return Briefing(case, sources, [picture.reference() for picture in pictures])
 
     def add(self, items: Iterable[Item]) -> list[Item]:
         """Record items and return them for the state, without what a fork leaves out."""
@@ -216,8 +219,13 @@ def opinions_of(state: State) -> list[Opinion]:
 
 
 def calibration_of(context: Context, state: State) -> Calibration | None:
-    """Return the card of a consult with the stratum of its case, if it names one."""
-    return Calibration(context.card, state["stratum"]) if context.card is not None else None
+    """Return the card of a consult with the stratum of its case, if it names one.
+
+    Nothing once a person has answered or told more: the card was made of consults without that.
+    """
+    if context.card is None or state.get("person"):
+        return None
+    return Calibration(context.card, state["stratum"])
 
 
 def patient_of(case: Case, graph: EvidenceGraph) -> Patient:

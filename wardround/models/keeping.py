@@ -171,23 +171,18 @@ class EditedCalls:
             UsageError: The log has no such call.
         """
         self._replies = log.edited(texts)
-        self.used: set[str] = set()
-        """Keys of the requests that were answered so."""
 
     def find(self, request: Request, /) -> Replies | None:
         """Return the edited answers, or nothing."""
-        found = self._replies.get(request.key)
-        if found is not None:
-            self.used.add(request.key)
-        return found
+        return self._replies.get(request.key)
 
     def keep(self, request: Request, replies: Replies, /) -> None:
         """Do nothing: the log of the new run is written by its recorder."""
 
     @property
-    def unused(self) -> set[str]:
-        """Keys of edited answers that nobody asked for."""
-        return set(self._replies) - self.used
+    def keys(self) -> set[str]:
+        """Keys of the requests that are answered so."""
+        return set(self._replies)
 
 
 class CallCache:
