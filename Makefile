@@ -56,7 +56,7 @@ imports: $(VENV)/.installed-test
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-test
-	@for b in reference_clinician vignettes overhead throughput sandbox record_tasks aggregation evidence_graph detector certificates calibration estimators; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py; done
+	@for b in reference_clinician vignettes overhead throughput sandbox record_tasks aggregation evidence_graph detector certificates calibration estimators attending store redaction; do echo "== $$b"; $(BIN)/python benchmarks/$$b.py; done
 
 clean:
 	rm -rf $(VENV) $(VLLM) .r4-examples .wardround .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -436,8 +436,9 @@ SERVER = """
 import sys
 from pathlib import Path
 from wardround.environments.fhir.sandbox import Sandbox
-from wardround.environments.fhir.serving import serve
-serve(Sandbox(Path(sys.argv[1])), port=0, started=lambda base: print(base, flush=True))
+from wardround.environments.serving import serve
+app = Sandbox(Path(sys.argv[1])).app
+serve(app, host="127.0.0.1", port=0, path="/fhir/R4", started=lambda base: print(base, flush=True))
 """
 
 

@@ -84,6 +84,7 @@ def _register() -> None:
     from wardround.cli.calibrate import calibrate
     from wardround.cli.check import check
     from wardround.cli.consult import consult
+    from wardround.cli.dashboard import dashboard
     from wardround.cli.evals import evals
     from wardround.cli.models import models
     from wardround.cli.runs import runs
@@ -92,6 +93,7 @@ def _register() -> None:
     app.command()(consult)
     app.command()(check)
     app.command()(calibrate)
+    app.command()(dashboard)
     app.add_typer(runs, name="runs")
     app.add_typer(sandbox, name="sandbox")
     app.add_typer(evals, name="eval")

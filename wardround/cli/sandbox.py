@@ -19,7 +19,7 @@ sandbox = typer.Typer(
     no_args_is_help=True,
 )
 
-_LOCAL = ("127.0.0.1", "localhost", "::1")
+LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 @sandbox.command()
@@ -45,16 +45,20 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens as one JSON document.")] = False,
 ) -> None:
     """Serve a FHIR R4 record at /fhir/R4 until it is stopped."""
-    if host not in _LOCAL and token is None:
+    if host not in LOCAL and token is None:
         raise UsageError(f"--host {host} opens the record to others; give a --token, or listen on 127.0.0.1")
     for module in ("starlette", "uvicorn", "simplejson", "jsonpatch", "fhir.resources"):
         require(module, extra="sandbox")
     from wardround.environments.fhir.sandbox import Sandbox
-    from wardround.environments.fhir.serving import serve as run
+    from wardround.environments.serving import serve as run
 
     with Sandbox(db, profile=profile, token=token, read_only=read_only) as record:
         count = _fill(record, load or [], generate, seed, trust=trust, profile=profile, quiet=as_json)
-        run(record, host=host, port=port, started=lambda base: _announce(base, count, as_json=as_json))
+
+        def told(base: str) -> None:
+            _announce(base, count, as_json=as_json)
+
+        run(record.app, host=host, port=port, path="/fhir/R4", started=told)
 
 
 def _fill(record: Any, load: list[Path], generate: int, seed: int, *, trust: bool, profile: str, quiet: bool) -> int:

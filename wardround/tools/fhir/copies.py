@@ -6,6 +6,8 @@ Notes are copied forward: in one study of 23,630 progress notes 18 % of the text
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from wardround.core.items import Provenance, ProvenanceItem
@@ -14,6 +16,10 @@ from wardround.tools.fhir.access import Resource, mapping, objects, string
 
 TELLING_WORDS = 8
 """A sentence of fewer words may well be written twice by people who saw the same. Our own choice."""
+
+
+_NUMBERING = re.compile(r"[0-9]{1,2}|[a-z]")
+"""What may stand before a sentence in a list."""
 
 
 def copied_forward(sources: Sequence[Source]) -> Iterator[ProvenanceItem]:
@@ -38,7 +44,11 @@ def _age(source: Source) -> tuple[bool, float, str, str]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    """The words of a sentence: case, marks, numbering and hidden characters make no other sentence of it."""
+    words = re.findall(r"[\w.,%]*\w%?", unicodedata.normalize("NFKC", text).casefold())
+    while words and _NUMBERING.fullmatch(words[0]):
+        words = words[1:]
+    return " ".join(word.strip(".,") for word in words)
 
 
 def declared(resources: Iterable[Resource]) -> Iterator[ProvenanceItem]:
@@ -57,8 +67,15 @@ def declared(resources: Iterable[Resource]) -> Iterator[ProvenanceItem]:
 
 
 def _derived(tail: str | None, head: str | None) -> Iterator[ProvenanceItem]:
-    if tail and head and tail != head:
-        yield ProvenanceItem(kind=Provenance.DERIVED_FROM, tail=tail, head=head)
+    named = _bare(head)
+    if tail and named and tail != named:
+        yield ProvenanceItem(kind=Provenance.DERIVED_FROM, tail=tail, head=named)
+
+
+def _bare(reference: str | None) -> str | None:
+    """A reference as `Type/id`, whatever server and version it names."""
+    parts = (reference or "").partition("/_history/")[0].rstrip("/").split("/")
+    return "/".join(parts[-2:]) if len(parts) > 1 else reference
 
 
 def _name(resource: Resource) -> str | None:

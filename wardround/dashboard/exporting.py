@@ -1,0 +1,91 @@
+"""One run as one HTML file that loads nothing: for a mail, a paper or an archive.
+
+Style and script stand in the file, and its own content security policy allows these two by their hash and nothing
+else, so that what others wrote stays as inert as on the dashboard.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from markupsafe import Markup
+
+from wardround.core.case import Case
+from wardround.core.errors import WardroundError
+from wardround.dashboard.course import course_page, passes_of, span_kinds
+from wardround.dashboard.evidence import evidence_page
+from wardround.dashboard.images import images_of, pixels
+from wardround.dashboard.links import FileLinks
+from wardround.dashboard.record import record_page
+from wardround.dashboard.rendering import environment, page_context
+from wardround.dashboard.report import head_of, report_page
+from wardround.trace import views
+from wardround.trace.events import Event
+
+STYLES = ("wardround.css", "run.css")
+SCRIPTS = ("run.js",)
+
+
+def export_html(events: Sequence[Event], case: Case, *, with_images: bool = True) -> str:
+    """Return a run as one HTML document that needs no other file and no network.
+
+    Args:
+        events: The run's log.
+        case: The patient or the task; all that the pages show of it will be in the file.
+        with_images: Whether the pixels of its images go into the file; without them their place is kept.
+    """
+    made = environment()
+    links = FileLinks(images=_embedded(events, case) if with_images else {})
+    head = {"head": head_of(events, case)}
+    parts = {
+        name: Markup(made.get_template(f"run_{name}_body.html").render(page_context(links, name, {**head, **values})))
+        for name, values in _parts(events, case).items()
+    }
+    style, script = _static(STYLES), _static(SCRIPTS)
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    context = page_context(links, "file", {**head, "parts": parts})
+    context |= {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}
+    return made.get_template("run_export.html").render(context)
+
+
+def _parts(events: Sequence[Event], case: Case) -> dict[str, dict[str, Any]]:
+    course = course_page(events, case)
+    more = {"kinds": span_kinds(), "shown_ids": {span.id for span in course["spans"]}, "passes": passes_of(events)}
+    return {
+        "report": report_page(events, case),
+        "evidence": {**evidence_page(events, case), "without_marks": [], "without_ids": []},
+        "course": course | more,
+        "record": record_page(events, case),
+    }
+
+
+def _embedded(events: Sequence[Event], case: Case) -> Mapping[str, str]:
+    """The images of a run as `data:` URIs; one that cannot be read any more is left out, and the page says so."""
+    found = {}
+    for image in images_of(events, case, views.evidence_graph(events)):
+        try:
+            data = pixels(events, case, image.name)
+        except WardroundError:
+            continue
+        found[image.name] = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
+    return found
+
+
+@cache
+def _static(names: tuple[str, ...]) -> str:
+    """The text of files that come with the package; a stylesheet or script never holds its own end tag."""
+    folder = resources.files("wardround.dashboard").joinpath("static")
+    there = [folder.joinpath(name) for name in names]
+    return "\n" + "\n".join(path.read_text("utf-8") for path in there if path.is_file()) + "\n"
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
