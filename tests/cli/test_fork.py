@@ -65,3 +65,18 @@ def test_what_cannot_be_forked_is_said(
     done = wardround("runs", "fork", str(first["run"]), *words, cwd=folder)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_a_log_is_verified_and_a_case_forgotten_with_its_cached_answers(folder: Path) -> None:
+    (folder / "other.txt").write_text("40-year-old man with unmistakable cough and fever.", "utf-8")
+    assert wardround("consult", "other.txt", "--cache", "--workspace", "gone", cwd=folder).returncode == 0
+    (row,) = json.loads(wardround("runs", "list", "--json", "--workspace", "gone", cwd=folder).stdout)
+    assert "is what was written" in wardround("runs", "verify", row["run"], "--workspace", "gone", cwd=folder).stdout
+    done = wardround("runs", "forget", "--case", row["case"], "--json", "--workspace", "gone", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["runs"], told["left"]) == ([row["run"]], [])
+    assert told["cached"] > 0
+    for file in (folder / "gone").iterdir():
+        assert b"unmistakable" not in file.read_bytes(), file
+    assert wardround("runs", "forget", "--workspace", "gone", cwd=folder).returncode == 2

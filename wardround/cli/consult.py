@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
 from wardround.cli.asking import MODEL_HELP, BaseUrl, Device, Dtype, Quantisation, local_settings
 from wardround.cli.terminal import check_target, print_json, write_file
 from wardround.core.errors import CaseError, UsageError
+from wardround.trace.workspaces import workspace_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,9 +26,17 @@ if TYPE_CHECKING:
 
 MANY, LIMITS, ASKING = "Many cases", "Limits", "Asking the model"
 
-WORKSPACE = typer.Option(
-    "--workspace", envvar="WARDROUND_WORKSPACE", help="Folder where runs are kept.", show_default=True
-)
+Workspace = Annotated[
+    Any,
+    typer.Option(
+        "--workspace",
+        envvar="WARDROUND_WORKSPACE",
+        help="Folder where runs are kept, or postgresql://... of a database.",
+        parser=workspace_of,
+        metavar="DIR",
+    ),
+]
+"""A folder as a path, or the address of a database as text."""
 
 
 def consult(
@@ -37,7 +46,7 @@ def consult(
     ],
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = "reference",
     base_url: BaseUrl = None,
-    workspace: Annotated[Path, WORKSPACE] = Path(".wardround"),
+    workspace: Workspace = Path(".wardround"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     fhir: Annotated[Path | None, typer.Option(help="Write the result as a FHIR Bundle here as well.")] = None,
     rollouts: Annotated[int, typer.Option(min=1, max=50, help="Opinions asked of each specialist at most.")] = 3,
@@ -126,7 +135,7 @@ def consult(
         concurrency=concurrency,
         rate=rate,
         local=local_settings(model, device=device, dtype=dtype, quantisation=quantisation),
-        kept=[CallCache(workspace / "calls.db")] if cache else [],
+        kept=[CallCache(_folder(workspace, "--cache") / "calls.db")] if cache else [],
         prices=_prices(prices),
         budget=Budget(calls=all_calls, tokens=all_tokens, money=all_money),
         card=card,
@@ -146,6 +155,12 @@ def _check_many(case: str, *, many: bool, out: Path | None, resume: bool, fhir: 
         raise UsageError("--out and --resume are for many cases; give a folder or a .jsonl file")
     if fhir is not None:
         check_target(fhir, "--fhir")
+
+
+def _folder(workspace: Path | str, option: str) -> Path:
+    if isinstance(workspace, str):
+        raise UsageError(f"{option} keeps its answers in a file; give a folder as --workspace")
+    return workspace
 
 
 def _differences(given: str) -> tuple[Difference, ...]:

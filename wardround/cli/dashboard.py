@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wardround.cli.asking import BaseUrl
-from wardround.cli.consult import WORKSPACE
+from wardround.cli.consult import Workspace
 from wardround.cli.sandbox import LOCAL
 from wardround.cli.terminal import print_json
 from wardround.core.errors import UsageError
@@ -16,7 +16,7 @@ from wardround.core.extras import require
 
 
 def dashboard(
-    workspace: Annotated[Path, WORKSPACE] = Path(".wardround"),
+    workspace: Workspace = Path(".wardround"),
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8765,
     host: Annotated[
         str, typer.Option(help="Address to listen on; another than this machine needs --token.")

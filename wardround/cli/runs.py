@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wardround.cli.asking import BaseUrl
-from wardround.cli.consult import WORKSPACE
+from wardround.cli.consult import Workspace
 from wardround.cli.terminal import check_target, print_json, printable, write_file
 from wardround.core.errors import UsageError
 
@@ -24,12 +24,11 @@ runs = typer.Typer(help="Runs that are kept in the workspace.", no_args_is_help=
 
 Run = Annotated[str, typer.Argument(help="Id of the run or its beginning, or the id of its case.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Folder = Annotated[Path, WORKSPACE]
 
 
 @runs.command("list")
 def list_runs(
-    workspace: Folder = Path(".wardround"),
+    workspace: Workspace = Path(".wardround"),
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the latest first.")] = 30,
     as_json: Json = False,
 ) -> None:
@@ -74,7 +73,7 @@ def list_runs(
 
 
 @runs.command()
-def show(run: Run, workspace: Folder = Path(".wardround"), as_json: Json = False) -> None:
+def show(run: Run, workspace: Workspace = Path(".wardround"), as_json: Json = False) -> None:
     """Show one run: its result and how it came about."""
     store = _store(workspace)
     row = store.find(run)
@@ -104,7 +103,7 @@ def show(run: Run, workspace: Folder = Path(".wardround"), as_json: Json = False
 @runs.command()
 def export(
     run: Run,
-    workspace: Folder = Path(".wardround"),
+    workspace: Workspace = Path(".wardround"),
     out: Annotated[Path | None, typer.Option(help="File; standard output without it.")] = None,
     otlp: Annotated[
         str | None, typer.Option(metavar="URL", help="Send it as OpenTelemetry spans to this address instead.")
@@ -158,7 +157,7 @@ def answer(
     diagnosis: Annotated[str | None, typer.Option(help="Ends the run with your diagnosis.")] = None,
     information: Annotated[str | None, typer.Option(help="Further findings in words, to be weighed.")] = None,
     note: Annotated[str, typer.Option(help="Why, for the log.")] = "",
-    workspace: Folder = Path(".wardround"),
+    workspace: Workspace = Path(".wardround"),
     base_url: BaseUrl = None,
     as_json: Json = False,
 ) -> None:
@@ -174,7 +173,7 @@ def answer(
 @runs.command()
 def resume(
     run: Run,
-    workspace: Folder = Path(".wardround"),
+    workspace: Workspace = Path(".wardround"),
     base_url: BaseUrl = None,
     as_json: Json = False,
 ) -> None:
@@ -184,7 +183,7 @@ def resume(
 
 
 @runs.command()
-def replay(run: Run, workspace: Folder = Path(".wardround"), as_json: Json = False) -> None:
+def replay(run: Run, workspace: Workspace = Path(".wardround"), as_json: Json = False) -> None:
     """Do a run over from its log, without any model or server, and compare every act."""
     from wardround.graphs.replaying import replay as replayed
 
@@ -216,7 +215,7 @@ def fork(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Another model.")] = None,
     agent: Annotated[list[str] | None, typer.Option(help="Who asks the other model; everybody unless given.")] = None,
-    workspace: Folder = Path(".wardround"),
+    workspace: Workspace = Path(".wardround"),
     base_url: BaseUrl = None,
     as_json: Json = False,
 ) -> None:
@@ -235,9 +234,53 @@ def fork(
 
 
 @runs.command()
+def verify(run: Run, workspace: Workspace = Path(".wardround"), as_json: Json = False) -> None:
+    """Check that a run's log is what was written."""
+    store = _store(workspace)
+    row = store.find(run)
+    store.verify(row.id)
+    if as_json:
+        print_json({"run": row.id, "head": store.head(row.id)})
+    else:
+        typer.echo(f"{row.id}: its log is what was written; it ends with {store.head(row.id)}")
+
+
+@runs.command()
+def forget(
+    run: Annotated[list[str] | None, typer.Option("--run", help="Id of a run.")] = None,
+    case: Annotated[list[str] | None, typer.Option("--case", help="Id of a case; all its runs go.")] = None,
+    patient: Annotated[
+        list[str] | None, typer.Option("--patient", help="Id of a patient; all runs go that name it.")
+    ] = None,
+    why: Annotated[str, typer.Option(help="For the tombstones; must name nobody.")] = "on request",
+    workspace: Workspace = Path(".wardround"),
+    as_json: Json = False,
+) -> None:
+    """Remove runs, cases or patients for good, and search for what is left of them."""
+    from wardround.models.keeping import CallCache
+
+    store = _store(workspace)
+    cached = workspace / "calls.db" if isinstance(workspace, Path) else None
+    caches = [CallCache(cached)] if cached is not None and cached.is_file() else []
+    done = store.forget(runs=run or (), cases=case or (), patients=patient or (), why=why, caches=caches)
+    if as_json:
+        print_json(
+            {"runs": list(done.runs), "cached": done.cached, "searched": list(done.searched), "left": list(done.left)}
+        )
+    else:
+        typer.echo(
+            f"{len(done.runs)} runs forgotten, {done.cached} cached answers; searched {len(done.searched)} places"
+        )
+        for place in done.left:
+            typer.echo(f"  still in {printable(place)}")
+    if not done.is_complete:
+        raise typer.Exit(1)
+
+
+@runs.command()
 def diff(
     run: Annotated[list[str], typer.Argument(help="Two or more runs, by id or the beginning of it.")],
-    workspace: Folder = Path(".wardround"),
+    workspace: Workspace = Path(".wardround"),
     as_json: Json = False,
 ) -> None:
     """Say in what runs differ: settings, decision, evidence, uncertainty, path, cost."""
@@ -274,7 +317,7 @@ def _texts(given: list[str], option: str) -> dict[str, str]:
     return found
 
 
-def _ward_of(run: str, workspace: Path, base_url: str | None) -> tuple[Ward, RunRow]:
+def _ward_of(run: str, workspace: Path | str, base_url: str | None) -> tuple[Ward, RunRow]:
     """Return a ward with the settings of a run."""
     from wardround.graphs.reopening import reopened
 
@@ -294,7 +337,7 @@ def _show(result: Consult, *, as_json: bool) -> None:
     show_consult(result, Console(highlight=False))
 
 
-def _store(workspace: Path) -> RunStore:
+def _store(workspace: Path | str) -> RunStore:
     from wardround.trace.store import RunStore
 
     return RunStore.existing(workspace)

@@ -9,22 +9,55 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardround.core.errors import StoreError
+from wardround.core.extras import require
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+    from wardround.trace.store import RunStore
 
 _PATIENCE = 30.0
 """Seconds to wait for another writer."""
 
 
 @asynccontextmanager
-async def checkpoints(path: Path, serializer: JsonPlusSerializer) -> AsyncIterator[BaseCheckpointSaver[Any]]:
-    """Open the checkpoints of a workspace.
+async def checkpoints(store: RunStore, serializer: JsonPlusSerializer) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    """Open the checkpoints of a workspace: a file beside the runs, or tables in the same database.
 
     Raises:
-        StoreError: The file cannot be used.
+        StoreError: They cannot be used.
+        MissingExtra: The saver for PostgreSQL is not installed.
     """
+    if store.folder is None:
+        async with _in_database(store, serializer) as kept:
+            yield kept
+    else:
+        async with _in_file(store.checkpoints, serializer) as kept:
+            yield kept
+
+
+@asynccontextmanager
+async def _in_database(store: RunStore, serializer: JsonPlusSerializer) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    saver = require("langgraph.checkpoint.postgres.aio", extra="postgres").AsyncPostgresSaver
+    rows = require("psycopg.rows", extra="postgres")
+    psycopg = require("psycopg", extra="postgres")
+    try:
+        connected = await psycopg.AsyncConnection.connect(
+            store.address, autocommit=True, prepare_threshold=0, row_factory=rows.dict_row
+        )
+    except psycopg.Error as error:
+        raise StoreError(
+            f"{store.name} cannot be used for checkpoints ({error}); check its address and rights"
+        ) from error
+    async with connected:
+        kept = saver(connected, serde=serializer)
+        await kept.setup()
+        yield kept
+
+
+@asynccontextmanager
+async def _in_file(path: Path, serializer: JsonPlusSerializer) -> AsyncIterator[BaseCheckpointSaver[Any]]:
     import aiosqlite
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
     from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random

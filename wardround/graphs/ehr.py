@@ -30,6 +30,7 @@ from wardround.tools.fhir.session import RecordSession
 from wardround.trace.events import Event, Outcome, Resumed, RunEnded, RunStarted, SpanKind, Suspended
 from wardround.trace.recorder import Recorder, Sink, SystemClock
 from wardround.trace.views import usage
+from wardround.trace.workspaces import workspace_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -100,7 +101,7 @@ class EhrAgent:
         """
         if max_rounds < 1:
             raise UsageError(f"{max_rounds} rounds leave the model no turn; give max_rounds of at least 1")
-        folder = Path(workspace) if workspace is not None else None
+        folder = workspace_of(workspace) if workspace is not None else None
         self.model = resolve(
             model, clinician=reference_clinician(), base_url=base_url, timeout=timeout, workspace=folder
         )

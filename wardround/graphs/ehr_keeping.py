@@ -43,7 +43,7 @@ class Waiting:
 class Keeping:
     """Keeps the runs of one agent: in a workspace, or in this object where there is none."""
 
-    def __init__(self, workspace: Path | None) -> None:
+    def __init__(self, workspace: Path | str | None) -> None:
         self._workspace = workspace
         self._waiting: dict[str, Waiting] = {}
         self._memory: BaseCheckpointSaver[Any] | None = None
@@ -112,7 +112,7 @@ class Keeping:
                 else:
                     from wardround.graphs.ehr_flow import serializer
 
-                    async with checkpoints(store.checkpoints, serializer()) as saver:
+                    async with checkpoints(store, serializer()) as saver:
                         yield store, saver
         finally:
             self._busy -= taken
@@ -151,7 +151,7 @@ def _started(events: Sequence[Event]) -> RunStarted:
 
 
 @contextmanager
-def _store(workspace: Path) -> Iterator[RunStore]:
+def _store(workspace: Path | str) -> Iterator[RunStore]:
     from wardround.trace.store import RunStore
 
     store = RunStore(workspace)

@@ -154,7 +154,8 @@ class Session:
 
         ward = self._ward
         config = {"configurable": {"thread_id": recorder.run}, "recursion_limit": RECURSION_LIMIT}
-        durability = {"durability": "async" if ward.settings.escalate else "exit"} if self._store else {}
+        keeps = self._flow.checkpointer is not None
+        durability = {"durability": "async" if ward.settings.escalate else "exit"} if keeps else {}
         try:
             with recorder.span("consult", SpanKind.RUN):
                 context = await self._context(case, recorder, kept, heard, fork)

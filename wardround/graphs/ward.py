@@ -31,6 +31,7 @@ from wardround.trace.events import (
     Event,
 )
 from wardround.trace.recorder import Sink, SystemClock
+from wardround.trace.workspaces import workspace_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -56,6 +57,7 @@ class Ward:
         *,
         settings: ConsultSettings | None = None,
         workspace: str | Path | None = None,
+        content: bool = True,
         base_url: str | None = None,
         concurrency: int = CONCURRENCY,
         rate: float | None = None,
@@ -74,7 +76,10 @@ class Ward:
             model: A spec such as `reference` or `vllm:NAME`, or any LangChain chat model, or one with what is
                 known of it.
             settings: How consults go.
-            workspace: Folder where runs and checkpoints are kept; without one nothing is written.
+            workspace: Folder, or address of a PostgreSQL database, where runs and checkpoints are kept; without one
+                nothing is written.
+            content: Whether what patients, models and people said is kept there; without it runs can be counted, and
+                neither resumed nor replayed.
             base_url: Of an OpenAI-compatible server.
             concurrency: Model calls under way at once, over all cases; fewer where the server has too many.
             rate: Model calls begun in a second, at most.
@@ -95,7 +100,8 @@ class Ward:
         self.settings = settings or ConsultSettings()
         self.clinician = clinician or reference_clinician()
         self.roster = roster or embedded_roster()
-        self.workspace = Path(workspace) if workspace is not None else None
+        self.workspace = workspace_of(workspace) if workspace is not None else None
+        self.content = content
         self.local = local
         self.base_url = base_url
         self.model = self.resolved(model)
@@ -105,8 +111,8 @@ class Ward:
         self.prices = prices
         self.budget = budget
         self.clock: Clock = clock or SystemClock()
-        if self.settings.escalate and self.workspace is None:
-            raise UsageError("asking a person needs a workspace to wait in; give workspace=DIR")
+        if self.settings.escalate and (self.workspace is None or not content):
+            raise UsageError("asking a person needs a workspace to wait in, with content; give workspace=DIR")
         limits = (self.settings.budget.money, budget.money if budget is not None else None)
         if prices is None and any(limit is not None for limit in limits):
             raise UsageError("a budget of money needs prices; give --prices IN,OUT, or prices=Prices(...)")
@@ -219,9 +225,10 @@ class Ward:
                 from wardround.graphs.state import serializer
                 from wardround.trace.store import RunStore
 
-                store = RunStore(self.workspace)
+                store = RunStore(self.workspace, content=self.content)
                 stack.callback(store.close)
-                saver = await stack.enter_async_context(checkpoints(store.checkpoints, serializer()))
+                if self.content:  # checkpoints hold all that was said
+                    saver = await stack.enter_async_context(checkpoints(store, serializer()))
             yield Session(self, compile_flow(saver), store)
 
     @property

@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -225,6 +225,15 @@ class CallCache:
         body = json.dumps([reply.model_dump(mode="json") for reply in replies])
         with self._lock:
             self._executed("INSERT OR IGNORE INTO calls VALUES (?, ?, ?)", request.key, request.model, body).close()
+
+    def forget(self, keys: Collection[str], /) -> int:
+        """Remove the answers to requests by their keys for good, and return how many there were."""
+        with self._lock:
+            self._executed("PRAGMA secure_delete = ON").close()
+            gone = sum(self._executed("DELETE FROM calls WHERE key = ?", key).rowcount for key in keys)
+            self._executed("VACUUM").close()
+            self._executed("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        return gone
 
     def _executed(self, statement: str, *values: str) -> sqlite3.Cursor:
         try:

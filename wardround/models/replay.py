@@ -40,7 +40,7 @@ class SilentChatModel(BaseChatModel):
         raise NotRecorded("replay", "a replayed model was asked past its recording")
 
 
-def replayed(run: str, workspace: Path) -> ModelHandle:
+def replayed(run: str, workspace: Path | str) -> ModelHandle:
     """Return a model that answers as another did in a run.
 
     Args:

@@ -23,7 +23,7 @@ def resolve(
     clinician: Clinician,
     base_url: str | None = None,
     timeout: float = 120.0,
-    workspace: Path | None = None,
+    workspace: Path | str | None = None,
     local: LocalSettings | None = None,
 ) -> ModelHandle:
     """Return the model that a spec names, or wrap one that the caller brings.

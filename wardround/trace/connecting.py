@@ -14,18 +14,13 @@ import sqlalchemy as sa
 
 from wardround.core.errors import MissingExtra, StoreError, UsageError
 from wardround.trace.schema import REVISION, create_tables
+from wardround.trace.workspaces import is_url
 
-_SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _PATIENCE = 30.0
 """Seconds to wait for another writer."""
 _LOCK = 0x776172_64726F75
 """Number of PostgreSQL's advisory lock under which tables are made; `wardrou` in ASCII."""
 _VERSION = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
-
-
-def is_url(workspace: str | Path) -> bool:
-    """Whether a workspace is a database by URL and no folder."""
-    return str(workspace).startswith(_SCHEMES)
 
 
 def engine_of(workspace: str | Path) -> sa.Engine:

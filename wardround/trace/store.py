@@ -24,6 +24,7 @@ from wardround.trace.rows import Page, RunQuery, RunRow, run_row
 from wardround.trace.schema import RUNS, TEXTS
 from wardround.trace.searching import Hit
 from wardround.trace.texts import dumped
+from wardround.trace.workspaces import is_url
 from wardround.trace.writing import RunWriter
 
 __all__ = ["Annotation", "Artifact", "Forgotten", "Hit", "Page", "RunQuery", "RunRow", "RunStore", "RunWriter"]
@@ -44,7 +45,7 @@ class RunStore:
             MissingExtra: The driver of PostgreSQL is not installed.
         """
         self.content = content
-        self.folder = None if connecting.is_url(workspace) else Path(workspace)
+        self.folder = None if is_url(workspace) else Path(workspace)
         try:
             self._engine = connecting.engine_of(workspace)
             self.name = connecting.where(self._engine)
@@ -62,9 +63,14 @@ class RunStore:
         Raises:
             UsageError: There is none.
         """
-        if not connecting.is_url(workspace) and not (Path(workspace) / "runs.db").is_file():
+        if not is_url(workspace) and not (Path(workspace) / "runs.db").is_file():
             raise UsageError(f"no runs in {workspace}; consult first, or give --workspace")
         return cls(workspace)
+
+    @property
+    def address(self) -> str:
+        """Address of the database, with its password, for other drivers."""
+        return self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @property
     def checkpoints(self) -> Path:
