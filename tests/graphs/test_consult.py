@@ -472,7 +472,7 @@ def test_the_json_result_has_the_promised_shape(appendicitis: wr.Consult) -> Non
     }  # fmt: skip
     assert set(decision["diagnosis"]) >= {"name", "icd10"}
     assert set(result["claims"][0]) >= {"text", "verdict", "severity", "evidence"}
-    assert set(result["uncertainty"]) == {"combined", "parts"}
+    assert set(result["uncertainty"]) == {"answer", "combined", "parts"}
     assert set(result["usage"]) >= {"calls", "tokens", "seconds"}
     known = {source["id"] for source in result["evidence"]}
     assert all(set(claim["evidence"]) <= known for claim in result["claims"])

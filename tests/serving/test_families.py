@@ -53,7 +53,7 @@ def test_a_consult_goes_through_and_ends_without_an_opinion_nobody_gave(family: 
 
 
 def test_answers_of_a_model_that_may_finish_are_read(tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"max_tokens": 2500, "rollouts": 1})
+    settings = SETTINGS.model_copy(update={"max_tokens": 2500, "rollouts": 1, "least_rollouts": 1})
     consult = consulted(build("qwen3", tmp_path / "model"), tmp_path, settings)
     assert "stop" in {e.finish for e in consult.events if isinstance(e, ModelAnswered)}
     assert GateReason.NO_OPINION not in {reason.code for reason in consult.decision.reasons}

@@ -225,7 +225,7 @@ def test_a_run_in_one_file_shows_its_parts_and_asks_for_nothing(
         tab.goto(file.as_uri())
         assert tab.locator(".part:visible").count() == 1
         tab.locator(".tabs a", has_text="How it went").click()
-        assert tab.locator("#course").is_visible()
+        tab.locator("#course").wait_for()
         assert tab.locator("#course svg.sm").is_visible()
         assert tab.evaluate("window.broken") is None
         assert tab.evaluate("getComputedStyle(document.querySelector('.card')).borderRadius") == "8px"
