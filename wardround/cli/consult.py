@@ -62,6 +62,9 @@ def consult(
     seed: Annotated[int, typer.Option(help="The same case, model and seed give the same run.")] = 0,
     escalate: Annotated[bool, typer.Option("--escalate", help="Ask a person where the gate stays closed.")] = False,
     out: Annotated[Path | None, typer.Option(help="File for the results, JSON lines.", rich_help_panel=MANY)] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="Name of the tasks that the cases belong to.", rich_help_panel=MANY)
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with --out.", rich_help_panel=MANY)] = False,
     all_calls: Annotated[
         int | None, typer.Option(min=1, help="Model calls of all cases together.", rich_help_panel=MANY)
@@ -139,6 +142,7 @@ def consult(
         prices=_prices(prices),
         budget=Budget(calls=all_calls, tokens=all_tokens, money=all_money),
         card=card,
+        suite=suite,
     )
     if loaded is None:
         _many(ward, path, out or path, resume=resume, as_json=as_json)

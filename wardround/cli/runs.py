@@ -234,6 +234,30 @@ def fork(
 
 
 @runs.command()
+def label(
+    labels: Annotated[Path, typer.Argument(help="JSON lines or CSV: case, diagnosis as name, id or ICD-10 code.")],
+    workspace: Workspace = Path(".wardround"),
+    as_json: Json = False,
+) -> None:
+    """Call the consults of labelled cases right or wrong, for the evaluation page."""
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from wardround.evals.calibrating.reading import read_labels
+    from wardround.evals.labelling import label_runs
+    from wardround.knowledge.loading import embedded
+
+    done = label_runs(_store(workspace), read_labels(labels), embedded(), now=datetime.now(UTC))
+    if as_json:
+        print_json(asdict(done))
+    else:
+        typer.echo(
+            f"{done.right} right, {done.wrong} wrong, {done.undecided} without a diagnosis; "
+            f"{done.unlabelled} runs of cases without a label"
+        )
+
+
+@runs.command()
 def verify(run: Run, workspace: Workspace = Path(".wardround"), as_json: Json = False) -> None:
     """Check that a run's log is what was written."""
     store = _store(workspace)

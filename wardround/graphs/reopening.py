@@ -45,6 +45,7 @@ def reopened(
     if settings.get("agent") == "ehr":
         raise UsageError(f"run {started.run} is a record agent's; go on with it from Python, by EhrAgent.resume")
     local, prices = settings.pop("local", None), settings.pop("prices", None)
+    suite = settings.pop("suite", None)
     for name in ("card", "fork"):  # both are in the log by themselves
         settings.pop(name, None)
     card = next((event.card for event in events if isinstance(event, CardNamed)), None)
@@ -56,6 +57,7 @@ def reopened(
         local=LocalSettings.model_validate(local) if local is not None else None,
         prices=Prices.model_validate(prices) if prices is not None else None,
         card=Card.from_json(card) if card is not None else None,
+        suite=suite,
         clinician=clinician,
     )
 

@@ -66,6 +66,7 @@ class Ward:
         prices: Prices | None = None,
         budget: Budget | None = None,
         card: Card | str | Path | None = None,
+        suite: str | None = None,
         clinician: KnowledgeClinician | None = None,
         roster: Roster | None = None,
         clock: Clock | None = None,
@@ -89,6 +90,7 @@ class Ward:
             budget: Of all cases of one session or batch together, beside the budget that each case has. `Budget`
                 allows 200 calls unless told otherwise.
             card: Calibration card, or its file, made by `wardround calibrate` for this model and these settings.
+            suite: Name of the tasks that the cases belong to, by which their runs are found.
             clinician: Knowledge other than the embedded one.
             roster: Specialties other than the embedded ones.
             clock: For times in the log.
@@ -110,6 +112,7 @@ class Ward:
         self.kept = tuple(kept)
         self.prices = prices
         self.budget = budget
+        self.suite = suite
         self.clock: Clock = clock or SystemClock()
         if self.settings.escalate and (self.workspace is None or not content):
             raise UsageError("asking a person needs a workspace to wait in, with content; give workspace=DIR")
@@ -237,4 +240,5 @@ class Ward:
         local = {"local": self.local.model_dump(mode="json")} if self.local is not None else {}
         prices = {"prices": self.prices.model_dump(mode="json")} if self.prices is not None else {}
         card = {"card": self.card.id} if self.card is not None else {}
-        return {**self.settings.model_dump(mode="json"), **local, **prices, **card}
+        suite = {"suite": self.suite} if self.suite is not None else {}
+        return {**self.settings.model_dump(mode="json"), **local, **prices, **card, **suite}

@@ -30,7 +30,7 @@ from wardround.core.frozen import Frozen, content_id
 
 SCHEMA_VERSION: Final = 1
 
-IRRELEVANT = frozenset({"escalate", "seed", "timeout", "logprobs", "card", "prices"})
+IRRELEVANT = frozenset({"escalate", "seed", "timeout", "logprobs", "card", "prices", "suite"})
 """Settings that leave the answers as they are: what happens after them, and by which draw."""
 REPLACED = frozenset({"certificate", "probability", "enforced"})
 """Fields of the gate in whose place a certificate stands."""
