@@ -20,7 +20,6 @@ from wardround.core.errors import UsageError
 from wardround.core.items import ProvenanceItem
 from wardround.core.uncertainty import Part
 from wardround.graphs.edits import Edits
-from wardround.graphs.gate import Calibration
 from wardround.graphs.specialists import rollout_plan
 from wardround.models.handle import ModelHandle
 from wardround.models.scripted import ScriptedAnswer, ScriptedChatModel
@@ -393,6 +392,11 @@ def test_a_gate_that_is_not_enforced_names_its_reasons_and_answers_all_the_same(
     assert GateReason.LOW_PROBABILITY in {r.code for r in consult.decision.reasons}
 
 
-def test_a_stratum_is_the_leading_specialty() -> None:
-    made = card(wr.Ward(), threshold=CERTIFIED)
-    assert Calibration(made, "surgery").stratum == "surgery"
+def test_a_case_is_calibrated_by_its_leading_specialty() -> None:
+    own = Platt(slope=0.1, intercept=0.0)
+    consult, made = with_card(CERTIFIED, calibrators={"all": Platt(slope=0.5, intercept=0.0), "surgery": own})
+    assert consult.triage is not None
+    assert consult.triage.specialties[0] == "surgery"
+    posterior = consult.decision.posterior or 0.0
+    assert consult.decision.probability == pytest.approx(made.probability(posterior, "surgery"))
+    assert consult.decision.probability != pytest.approx(made.probability(posterior, "cardiology"))

@@ -115,12 +115,14 @@ def consult(
     from wardround.models.budget import Budget
     from wardround.models.keeping import CallCache
 
-    least = min(2, rollouts) if least_rollouts is None else least_rollouts
-    if least > rollouts:
-        raise UsageError(f"--least-rollouts {least} is more than --rollouts {rollouts}; give no more than that")
+    if least_rollouts is not None and least_rollouts > rollouts:
+        raise UsageError(
+            f"--least-rollouts {least_rollouts} is more than --rollouts {rollouts}; give no more than that"
+        )
+    least: dict[str, Any] = {"least_rollouts": least_rollouts} if least_rollouts is not None else {}
     settings = ConsultSettings(
         rollouts=rollouts,
-        least_rollouts=least,
+        **least,
         rollouts_differ_by=_differences(rollouts_differ_by),
         seed=seed,
         timeout=timeout,

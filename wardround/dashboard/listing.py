@@ -45,7 +45,6 @@ SORTS: dict[str, str] = {
     "seconds": "seconds",
 }
 LIMIT = 50
-MOST_LABEL = 60
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from wardround.agents.roles import ATTENDING
 from wardround.core.case import Case
-from wardround.core.claim import Claim, Severity, Verdict, VerdictLabel
+from wardround.core.claim import Claim, Severity, Verdict
 from wardround.core.decision import Decision
 from wardround.core.graph import EvidenceGraph
 from wardround.core.uncertainty import WEIGHTS, Part, Uncertainty
@@ -46,8 +46,6 @@ PART_WORDS: dict[Part, tuple[str, str]] = {
     Part.DISAGREEMENT: ("specialists disagree", "Jensen-Shannon divergence of their distributions, normalised"),
 }
 """Name and meaning of each part of the uncertainty."""
-
-_RANK = {VerdictLabel.CONTRADICTED: 0, VerdictLabel.NOT_ADDRESSED: 1, VerdictLabel.SUPPORTED: 3}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wardround.core.errors import UsageError
@@ -33,7 +32,7 @@ class Fork:
             of: Id of the run.
             edits: What is changed.
             events: Its log.
-            other: The other model of the edits, where it is replayed too.
+            other: The other model of the edits, where it is at hand already or replayed.
 
         Raises:
             UsageError: The log does not hold what is to be changed.
@@ -75,7 +74,7 @@ class Fork:
         """Return it as plain JSON values, for the beginning of the log."""
         return {"of": self.of, "edits": self.edits.model_dump(mode="json", exclude_defaults=True)}
 
-    @cached_property
+    @property
     def calls(self) -> tuple[Calls, ...]:
         """Where answers are taken from, the edited ones first."""
         return (self._edited, self._log)

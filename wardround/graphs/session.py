@@ -118,16 +118,16 @@ class Session:
         case = Case.model_validate_json(self._store.case(row.id))
         fork = Fork.of_run(row.id, checked(edits), self._store.events(row.id))
         self._require_known(edits)
+        if edits.model is not None:  # before anything is written, since it may not be there
+            fork.other = self._ward.resolved(edits.model)
         return await self.consult(case, sinks=sinks, fork=fork)
 
     def _require_known(self, edits: Edits) -> None:
-        """Check the other model and who is to ask it before anything is written."""
+        """Check who is to ask the other model."""
         known = {TRIAGE, PLANNER, ATTENDING, *self._ward.roster.ids}
         strange = [agent for agent in edits.agents if agent not in known]
         if strange:
             raise UsageError(f"no agent is called {', '.join(strange)}; there are {', '.join(sorted(known))}")
-        if edits.model is not None:
-            self._ward.resolved(edits.model)
 
     async def _where_it_broke_off(self, run: str) -> Any:
         """Go on from the last checkpoint, which LangGraph does where nothing is given; else from the start."""

@@ -21,7 +21,6 @@ _SHOWN = [
     for column in RUNS.c
     if column.name not in ("head", "case_text", "price_in", "price_out", "indexed", "made_from")
 ]
-_FIGURES = ("probability", "tokens", "seconds")
 MANY = 1000
 """Runs that are regarded where a beginning fits several."""
 _FACETS = {"state": "states", "status": "statuses", "reason": "reasons", "model": "models", "suite": "suites"}

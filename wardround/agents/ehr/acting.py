@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -15,7 +15,7 @@ from wardround.agents.ehr.conversation import AGENT
 from wardround.agents.ehr.protocol import HttpGet, HttpPost, Outcome, Step, ToolCall
 from wardround.core.errors import ToolError, ToolRefused
 from wardround.core.frozen import content_id
-from wardround.tools.fhir.exchanges import Exchange, as_fields, hearing
+from wardround.tools.fhir.exchanges import Exchange, hearing
 from wardround.trace.events import FhirExchanged, SpanKind, ToolCalled, ToolReturned
 from wardround.trace.recorder import Recorder
 
@@ -107,7 +107,7 @@ class Acting:
 
     async def _heard(self, step: Step) -> Outcome:
         def record(exchange: Exchange) -> None:
-            self.recorder.record(FhirExchanged, **as_fields(exchange))
+            self.recorder.record(FhirExchanged, **asdict(exchange))
 
         with hearing(record):
             return await self._done(step)

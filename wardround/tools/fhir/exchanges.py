@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
 
 from wardround.core.errors import NotRecorded
 from wardround.tools.fhir.answers import FhirRequestError, FhirResponse
@@ -100,8 +99,3 @@ class RecordedServer:
         if not left:
             raise NotRecorded(f"replay:{self._run}", f"the run holds no further answer to {method} {url}")
         return left.popleft().repeated()
-
-
-def as_fields(exchange: Exchange) -> dict[str, Any]:
-    """Return an exchange as fields of an event."""
-    return {name: getattr(exchange, name) for name in Exchange.__dataclass_fields__}
