@@ -255,7 +255,8 @@ def test_words_are_searched_with_the_keyboard_and_never_stand_in_the_address(
     assert "headache" not in tab.url
     assert tab.locator("tr[data-run]").count() >= 1
     assert tab.locator(f'tr[data-run="{ids["weary"]}"]').count() == 0
-    tab.get_by_role("link", name="clear").click()
+    with tab.expect_navigation():
+        tab.get_by_role("link", name="clear").click()
     assert tab.locator(f'tr[data-run="{ids["weary"]}"]').count() == 1
     tab.keyboard.press("g")
     with tab.expect_navigation():
@@ -265,11 +266,13 @@ def test_words_are_searched_with_the_keyboard_and_never_stand_in_the_address(
 
 def test_facets_choose_runs(tab: Any, address: str, ids: dict[str, str]) -> None:
     tab.goto(address)
-    tab.locator(".facets section", has_text="State").get_by_role("link", name="suspended").click()
+    with tab.expect_navigation():
+        tab.locator(".facets section", has_text="State").get_by_role("link", name="suspended").click()
     shown = tab.locator("tr[data-run]").evaluate_all("all => all.map((row) => row.dataset.run)")
     assert {ids["weary"], ids["tired"]} & set(shown)
     assert ids["sudden-headache"] not in shown
-    tab.locator(".facets a.chosen").click()
+    with tab.expect_navigation():
+        tab.locator(".facets a.chosen").click()
     assert tab.locator(f'tr[data-run="{ids["sudden-headache"]}"]').count() == 1
 
 
@@ -362,8 +365,10 @@ def test_figures_of_the_evaluation_lead_to_the_runs(
     RunStore.existing(workspace).annotate(Annotation(run, "run", run, "right", "known", "answers", NOON))
     tab.goto(f"{address}/evaluation")
     assert tab.locator("svg.pl").count() >= 2
-    tab.locator("table", has_text="Specialty").first.locator("a").first.click()
-    tab.locator(f'#runs a[href="/runs/{run}"]').click()
+    with tab.expect_navigation():
+        tab.locator("table", has_text="Specialty").first.locator("a").first.click()
+    with tab.expect_navigation():
+        tab.locator(f'#runs a[href="/runs/{run}"]').click()
     assert tab.url.endswith(run)
 
 

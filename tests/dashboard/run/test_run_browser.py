@@ -157,14 +157,14 @@ def test_messages_are_fetched_when_they_are_opened(tab: Any, address: str, ids: 
     tab.goto(f"{address}/runs/{ids['bundle']}/course")
     call = tab.locator("details.call").first
     call.locator("summary").first.click()
-    call.locator(".role-system").wait_for()
-    assert "triage doctor" in call.locator(".role-system").inner_text()
+    call.locator("#call-messages").wait_for()
+    assert "triage doctor" in call.locator("#call-messages .role-system").inner_text()
     use = tab.locator("details.use").nth(2)
     use.locator("summary").first.click()
-    assert use.locator(".as-table").is_visible()
+    use.locator(".as-table").wait_for()
     use.locator("label", has_text="raw").click()
-    assert use.locator(".as-raw").is_visible()
-    assert use.locator(".as-table").is_hidden()
+    use.locator(".as-raw").wait_for()
+    use.locator(".as-table").wait_for(state="hidden")
 
 
 def test_regions_window_and_zoom_of_an_image(tab: Any, address: str, marked: Any) -> None:
@@ -194,7 +194,9 @@ def test_an_image_that_is_gone_says_so(
     away = picture.rename(tmp_path / "away.png")
     try:
         page = browser.new_page()
-        page.goto(f"{address}/runs/{MARKED}/image/{sha}")
+        with page.expect_response("**/*.png") as answer:
+            page.goto(f"{address}/runs/{MARKED}/image/{sha}")
+        assert answer.value.status == 404
         page.locator(".is-broken").wait_for()
         assert page.locator(".im-overlay").count() == 0
         page.close()

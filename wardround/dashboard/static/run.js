@@ -202,7 +202,9 @@
       if (frame) for (const overlay of frame.querySelectorAll(".im-overlay")) overlay.remove();
       image.replaceWith(said);
     };
-    if (image.complete && image.naturalWidth === 0) tell();
-    else image.addEventListener("error", tell);
+    const look = () => { if (image.isConnected && image.complete && image.naturalWidth === 0) tell(); };
+    look();
+    image.addEventListener("error", look);
+    window.addEventListener("load", look);
   }
 })();
