@@ -50,6 +50,17 @@ def test_a_run_is_forked_with_another_answer_from_a_file(folder: Path, first: di
     assert forked["settings"]["fork"]["of"] == first["run"]
 
 
+def test_a_run_is_forked_from_a_step_with_another_model(folder: Path, first: dict[str, object]) -> None:
+    script = [{"answer": "AttendingAnswer", "says": {"diagnosis": None, "argument": []}}]
+    (folder / "script.json").write_text(json.dumps(script), "utf-8")
+    given = ("--from", "attending", "--model", "scripted:script.json")
+    done = wardround("runs", "fork", str(first["run"]), *given, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    forked = json.loads(done.stdout)
+    assert forked["settings"]["fork"]["edits"] == {"model": "scripted:script.json", "model_from": "attending"}
+    assert forked["decision"]["diagnosis"] is None
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -57,6 +68,7 @@ def test_a_run_is_forked_with_another_answer_from_a_file(folder: Path, first: di
         (("--answer", "call_x"), "give CALL=FILE"),
         (("--answer", "call_x=nowhere.json"), "cannot be read"),
         (("--without", "src_nowhere"), "has no evidence src_nowhere"),
+        (("--from", "lunch"), "cannot be forked from 'lunch'; its steps are intake, triage, plan"),
     ],
 )
 def test_what_cannot_be_forked_is_said(

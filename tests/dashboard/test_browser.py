@@ -15,7 +15,7 @@ import uvicorn
 
 import wardround as wr
 from wardround.dashboard.app import create_app
-from wardround.dashboard.evidence import mark_of
+from wardround.dashboard.links import mark_of
 from wardround.trace.annotating import Annotation
 from wardround.trace.events import ModelAnswered, ModelAsked, RunStarted, Suspended
 from wardround.trace.store import RunStore

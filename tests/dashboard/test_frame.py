@@ -1,5 +1,6 @@
 """The frame of the dashboard: who may ask, what a browser may do, the list, the search, and what people say of runs."""
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import wardround as wr
 from wardround.dashboard.app import create_app
 from wardround.dashboard.guarding import FORM_WORD, HEADERS
 from wardround.dashboard.keeping import MOST, Kept
+from wardround.dashboard.showing import editable
+from wardround.trace.events import ModelAnswered, ModelAsked, Origin, ToolCalled, ToolReturned
 from wardround.trace.store import RunStore
 from wardround.trace.views import evidence_graph
 
@@ -295,3 +298,61 @@ def test_a_run_is_done_over_without_a_source_from_its_evidence_page(
     assert source not in evidence_graph(store.events(made)).sources
     assert f'Forked from <a class="mono" href="/runs/{run}"' in client.get(f"/runs/{made}").text
     assert client.post(f"/runs/{run}/fork", data={"form": FORM_WORD, "without": "src_none"}).status_code == 400
+
+
+def forked(client: TestClient, run: str, **fields: str) -> str:
+    """Do a run over as a form says, and return the id of the new one."""
+    done = client.post(f"/runs/{run}/fork", data={"form": FORM_WORD, **fields})
+    assert done.status_code == 303, done.text
+    return done.headers["location"].removeprefix("/runs/")
+
+
+def test_a_run_is_done_over_with_another_answer_from_the_page_of_the_call(
+    client: TestClient, workspace: Path, ids: dict[str, str]
+) -> None:
+    run, store = ids["belly"], RunStore.existing(workspace)
+    asked = [e for e in store.events(run) if isinstance(e, ModelAsked) and e.agent == "attending"][-1]
+    answered = next(e for e in store.events(run) if isinstance(e, ModelAnswered) and e.call == asked.call)
+    page = client.get(f"/runs/{run}/call/{asked.seq}").text
+    held = html.unescape(page[page.index("<textarea") :].partition(">\n")[2].partition("</textarea>")[0])
+    assert held == answered.text
+    made = forked(client, run, answer=asked.call, text='{"diagnosis": null,\r\n"argument": []}')
+    edited = next(e for e in store.events(made) if isinstance(e, ModelAnswered) and e.call == asked.call)
+    assert (edited.origin, edited.text) == (Origin.EDIT, '{"diagnosis": null,\n"argument": []}')
+    assert f"another answer to {asked.call}" in client.get(f"/runs/{made}").text
+
+
+def test_a_run_is_done_over_with_another_result_of_a_tool(
+    client: TestClient, workspace: Path, ids: dict[str, str]
+) -> None:
+    run, store = ids["belly"], RunStore.existing(workspace)
+    used = next(e for e in store.events(run) if isinstance(e, ToolCalled))
+    assert f'name="tool" value="{used.call}"' in client.get(f"/runs/{run}/course").text
+    made = forked(client, run, tool=used.call, text="Nothing was found.")
+    returned = {e.call: e.text for e in store.events(made) if isinstance(e, ToolReturned)}
+    assert returned[used.call] == "Nothing was found."
+
+
+def test_a_run_is_done_over_from_a_step_with_the_same_model_or_another(
+    client: TestClient, workspace: Path, ids: dict[str, str], tmp_path: Path
+) -> None:
+    run, store = ids["belly"], RunStore.existing(workspace)
+    assert 'name="from" value="attending"' in client.get(f"/runs/{run}/course").text
+    anew = forked(client, run, **{"from": "attending", "model": ""})
+    answers = [e for e in store.events(anew) if isinstance(e, ModelAnswered)]
+    assert [e.origin for e in answers].count(Origin.LIVE) == 1
+    assert "all asked anew from attending on" in client.get(f"/runs/{anew}").text
+    script = tmp_path / "script.json"
+    script.write_text('[{"answer": "AttendingAnswer", "says": {"diagnosis": null, "argument": []}}]', "utf-8")
+    other = forked(client, run, **{"from": "attending", "model": f"scripted:{script}"})
+    assert "everybody asked scripted:" in client.get(f"/runs/{other}").text
+    refused = client.post(f"/runs/{run}/fork", data={"form": FORM_WORD, "from": "<b>nap</b>"})
+    assert refused.status_code == 400
+    assert "cannot be forked from" in refused.text
+    assert "<b>nap</b>" not in refused.text
+
+
+def test_a_text_that_a_field_cannot_hold_is_edited_from_a_file() -> None:
+    assert editable("a\nb") == "a\nb"
+    assert editable("a" * 50_001) is None
+    assert editable("a\u202eb") is None

@@ -12,11 +12,14 @@ from wardround.core.decision import DecisionStatus
 from wardround.core.errors import UsageError
 from wardround.evals.vignettes import vignettes
 from wardround.graphs.edits import Edits
+from wardround.graphs.forking import forkable
 from wardround.graphs.replaying import replay
+from wardround.models.keeping import CallCache
 from wardround.trace.events import ModelAnswered, ModelAsked, Origin, RunStarted, ToolCalled, ToolReturned
 from wardround.trace.fidelity import act, differences
 from wardround.trace.store import RunStore
 from wardround.trace.views import decision
+from wardround.trace.visits import visits_of
 
 APPENDICITIS = (
     "24-year-old man with right lower quadrant pain for one day that began around the umbilicus. Anorexia, nausea. "
@@ -120,6 +123,56 @@ def test_another_model_is_asked_for_those_agents_alone(ward: wr.Ward, first: wr.
     assert forked.decision.diagnosis is None
 
 
+def test_from_a_step_on_everything_is_asked_anew_and_nothing_before_it(
+    ward: wr.Ward, first: wr.Consult, workspace: Path
+) -> None:
+    steps = forkable(first.events)
+    assert [step.name for step in steps][:4] == ["intake", "triage", "plan", "specialist"]
+    for step in steps:
+        upstream = {e.call for e in first.events if isinstance(e, ModelAsked) and e.seq < step.begun}
+        forked = ward.fork(first.run, Edits(anew_from=step.name))
+        counts = sum((Counter(c) for c in origins(forked).values()), Counter())
+        assert counts[Origin.REPLAY] == len(upstream), step.name
+        assert counts[Origin.LIVE] == len([e for e in first.events if isinstance(e, ModelAsked)]) - len(upstream)
+        assert forked.decision.differential == first.decision.differential
+        assert replay(RunStore.existing(workspace), forked.run).is_equal
+
+
+def test_a_cache_does_not_answer_what_is_to_be_asked_anew(workspace: Path, first: wr.Consult, tmp_path: Path) -> None:
+    cache = CallCache(tmp_path / "calls.db")
+    caching = wr.Ward(workspace=workspace, kept=[cache])
+    caching.fork(first.run, Edits(without=("fever",)))
+    forked = caching.fork(first.run, Edits(anew_from="attending"))
+    assert origins(forked)["attending"] == {Origin.LIVE: 1}
+    cache.close()
+
+
+def test_another_model_from_a_step_on_is_asked_by_nobody_before_it(
+    ward: wr.Ward, first: wr.Consult, workspace: Path
+) -> None:
+    script = [{"answer": "AttendingAnswer", "says": {"diagnosis": None, "argument": []}}]
+    (workspace / "calm.json").write_text(json.dumps(script), "utf-8")
+    spec = f"scripted:{workspace / 'calm.json'}"
+    forked = ward.fork(first.run, Edits(model=spec, model_from="attending"))
+    again = ward.fork(forked.run, Edits(without=("fever",)))
+    for consult in (forked, again):
+        models = {e.agent: e.model for e in consult.events if isinstance(e, ModelAsked)}
+        assert models.pop("attending") == spec
+        assert set(models.values()) == {"reference"}
+        assert replay(RunStore.existing(workspace), consult.run).is_equal
+    assert set(origins(forked)["surgery"]) == set(origins(forked)["triage"]) == {Origin.REPLAY}
+
+
+def test_a_step_after_a_person_was_asked_is_no_place_to_fork(tmp_path: Path) -> None:
+    asking = wr.Ward(workspace=tmp_path, settings=wr.ConsultSettings(escalate=True))
+    weary = asking.consult(wr.Case(narrative="Weary for weeks."))
+    done = asking.resume(weary.run, information="Hemoglobin 6.9 g/dL.")
+    steps = [visit.name for visit in visits_of(done.events)]
+    assert "heed_person" in steps
+    with pytest.raises(UsageError, match="cannot be forked from 'heed_person'; its steps are intake, triage"):
+        asking.fork(done.run, Edits(anew_from="heed_person"))
+
+
 def test_a_fork_can_be_forked_and_replayed(ward: wr.Ward, first: wr.Consult, workspace: Path) -> None:
     one = ward.fork(first.run, Edits(without=("fever",)))
     (asked,) = calls(one, "attending", "AttendingAnswer")
@@ -137,6 +190,8 @@ def test_a_fork_can_be_forked_and_replayed(ward: wr.Ward, first: wr.Consult, wor
         (Edits(answers={"call_nowhere": "{}"}), "has no answered call 'call_nowhere'"),
         (Edits(tools={"tool_nowhere": ""}), "has no tool call tool_nowhere"),
         (Edits(without=("fever",), agents=("attending",)), "would ask no other model"),
+        (Edits(without=("fever",), model_from="attending"), "attending would ask no other model"),
+        (Edits(anew_from="nap"), "cannot be forked from 'nap'; its steps are intake, triage, plan, specialist"),
     ],
 )
 def test_a_fork_that_cannot_be_is_refused(ward: wr.Ward, first: wr.Consult, edits: Edits, message: str) -> None:

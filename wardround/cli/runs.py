@@ -215,6 +215,10 @@ def fork(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Another model.")] = None,
     agent: Annotated[list[str] | None, typer.Option(help="Who asks the other model; everybody unless given.")] = None,
+    step: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="From which step on: the other model is asked, or all anew."),
+    ] = None,
     workspace: Workspace = Path(".wardround"),
     base_url: BaseUrl = None,
     as_json: Json = False,
@@ -228,6 +232,8 @@ def fork(
         tools=_texts(tool or [], "--tool"),
         model=model,
         agents=tuple(agent or ()),
+        model_from=step if model is not None else None,
+        anew_from=step if model is None else None,
     )
     ward, row = _ward_of(run, workspace, base_url)
     _show(ward.fork(row.id, edits), as_json=as_json)

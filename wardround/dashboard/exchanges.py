@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from wardround.core.graph import EvidenceGraph
-from wardround.dashboard.showing import Shown, line, pretty, shown
+from wardround.dashboard.showing import Shown, editable, line, pretty, shown
 from wardround.models.budget import Prices
 from wardround.tools.fhir.access import mapping, objects, string
 from wardround.tools.fhir.wording import when, words
@@ -70,6 +70,8 @@ class Call:
     faults: tuple[str, ...]
     """Why the answer was not taken."""
     options: Shown
+    draft: str | None = None
+    """What was answered, to be edited; nothing where a page cannot hold it as it is."""
 
     @property
     def anchor(self) -> str:
@@ -106,6 +108,8 @@ class Use:
     sources: tuple[tuple[str, str, str], ...]
     """Id, title and words of the evidence that it brought."""
     is_answered: bool
+    draft: str | None = None
+    """What was returned, to be edited; nothing where a page cannot hold it as it is."""
 
     @property
     def anchor(self) -> str:
@@ -167,6 +171,7 @@ def _call(asked: ModelAsked, answered: ModelAnswered | None, faults: tuple[str, 
         money=money,
         faults=faults,
         options=shown(pretty(asked.options) if asked.options else "", whole=f"event/{asked.seq}"),
+        draft=editable(answered.text) if answered is not None and answered.text else None,
     )
 
 
@@ -215,6 +220,7 @@ def _use(called: ToolCalled, answer: ToolReturned | None, graph: EvidenceGraph) 
         error=line(answer.error, most=600) if answer is not None and answer.error is not None else None,
         sources=tuple((s.id, line(s.title or s.document, most=80), line(s.text, most=200)) for s in brought),
         is_answered=answer is not None,
+        draft=editable(answer.text) if answer is not None and answer.error is None else None,
     )
 
 

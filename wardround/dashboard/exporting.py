@@ -19,11 +19,12 @@ from wardround.core.case import Case
 from wardround.core.errors import WardroundError
 from wardround.dashboard.course import course_page, passes_of, span_kinds
 from wardround.dashboard.evidence import evidence_page
+from wardround.dashboard.heading import head_of
 from wardround.dashboard.images import images_of, pixels
 from wardround.dashboard.links import FileLinks
 from wardround.dashboard.record import record_page
 from wardround.dashboard.rendering import environment, page_context
-from wardround.dashboard.report import head_of, report_page
+from wardround.dashboard.report import report_page
 from wardround.trace import views
 from wardround.trace.events import Event
 

@@ -1,10 +1,11 @@
-"""Doing a run over with a change, from the page that shows what would change."""
+"""Doing a run over with a change, from the page that shows what is changed."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
 
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -35,9 +36,9 @@ def routes(store: RunStore, workspace: Path | str, *, base_url: str | None = Non
                 raise HTTPException(
                     403, "the form is not of this dashboard, or it was started anew; load the page again"
                 )
-            names = [str(name) for name in form.getlist("without")][:MOST]
+            edits = edits_of(form)
         try:
-            run = await asyncio.to_thread(forked, store, workspace, request.path_params["run"], names, base_url)
+            run = await asyncio.to_thread(forked, store, workspace, request.path_params["run"], edits, base_url)
         except UsageError as error:
             raise HTTPException(400, str(error)) from error
         except WardroundError as error:
@@ -47,8 +48,26 @@ def routes(store: RunStore, workspace: Path | str, *, base_url: str | None = Non
     return [Route("/runs/{run}/fork", fork, methods=["POST"], name="fork")]
 
 
-def forked(store: RunStore, workspace: Path | str, run: str, without: list[str], base_url: str | None) -> str:
-    """Do a run over without some of its evidence, and return the id of the new run."""
+def edits_of(form: FormData) -> Edits:
+    """Read what a form changes: evidence, the text of an answer or of a tool's result, the model, the step."""
+
+    def given(name: str) -> str | None:
+        return str(form.get(name) or "").strip() or None
+
+    text = str(form.get("text") or "").replace("\r\n", "\n")  # as browsers send what stands in a field
+    answer, tool, model, step = given("answer"), given("tool"), given("model"), given("from")
+    return Edits(
+        without=tuple(str(name) for name in form.getlist("without")[:MOST]),
+        answers={answer: text} if answer is not None else {},
+        tools={tool: text} if tool is not None else {},
+        model=model,
+        model_from=step if model is not None else None,
+        anew_from=step if model is None else None,
+    )
+
+
+def forked(store: RunStore, workspace: Path | str, run: str, edits: Edits, base_url: str | None) -> str:
+    """Do a run over with a change, and return the id of the new run."""
     row = store.find(run)
     ward = reopened(store.events(row.id), workspace=workspace, base_url=base_url)
-    return ward.fork(row.id, Edits(without=tuple(without))).run
+    return ward.fork(row.id, edits).run

@@ -7,8 +7,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote, urlencode
 
+from wardround.core.evidence.drawing import element_id
+
 PAGES = ("report", "evidence", "course", "record")
 """The pages of a run, in the order of its tabs."""
+
+
+def mark_of(name: str) -> str:
+    """Return the name of a node, or a document, as it stands in an address: a hash, which tells nothing."""
+    return element_id(name)
 
 
 class Links(Protocol):

@@ -15,18 +15,10 @@ from markupsafe import Markup
 
 from wardround.core.evidence.lettering import harmless
 from wardround.dashboard.showing import visible
-from wardround.trace.events import (
-    Event,
-    Outcome,
-    RunEnded,
-    RunStarted,
-    SpanEnded,
-    SpanKind,
-    SpanStarted,
-    Suspended,
-)
+from wardround.trace.events import Event, Outcome
+from wardround.trace.visits import END, Visit, is_record_agent
 
-START, END = "__start__", "__end__"
+START = "__start__"
 Edge = tuple[str, str]
 
 
@@ -95,67 +87,9 @@ RECORDS = Machine(
 """`wardround.graphs.ehr_flow`."""
 
 
-@dataclass(frozen=True)
-class Visit:
-    """One step that was taken; specialists that worked at the same time are one."""
-
-    step: str
-    spans: tuple[str, ...]
-    """Ids of its spans; none where a person was asked, and where it is known only by what came after."""
-    names: tuple[str, ...]
-    seq: int
-    """Place in the log at which it was over, or last heard of."""
-    outcome: str = Outcome.DONE.value
-    is_told: bool = True
-    """Whether the log names it; the record agent's `tell` leaves no span."""
-
-
 def machine_of(events: Sequence[Event]) -> Machine:
     """Return the state machine that a run went through."""
-    started = next((event for event in events if isinstance(event, RunStarted)), None)
-    return RECORDS if started is not None and started.settings.get("agent") == "ehr" else CONSULT
-
-
-def visits_of(events: Sequence[Event]) -> list[Visit]:
-    """Return the steps that were taken, in order."""
-    is_records = machine_of(events) is RECORDS
-    runs: set[str] = set()
-    ended = {event.closed: event for event in events if isinstance(event, SpanEnded)}
-    found: list[Visit] = []
-    for event in events:
-        if isinstance(event, SpanStarted) and event.kind is SpanKind.RUN:
-            runs.add(event.opened)
-        elif isinstance(event, SpanStarted) and event.span in runs:
-            over = ended.get(event.opened)
-            outcome = over.outcome.value if over is not None else "running"
-            step = _record_step(event) if is_records else _consult_step(event)
-            visit = Visit(step, (event.opened,), (event.name,), over.seq if over is not None else event.seq, outcome)
-            _take(found, visit, is_records=is_records)
-        elif isinstance(event, Suspended):
-            found.append(Visit("confirm" if is_records else "ask_person", (), (), event.seq, Outcome.SUSPENDED.value))
-        elif isinstance(event, RunEnded) and event.outcome is Outcome.DONE:
-            found.append(Visit(END, (), (), event.seq))
-    return found
-
-
-def _consult_step(event: SpanStarted) -> str:
-    return "specialist" if event.kind is SpanKind.AGENT else event.name.replace(" ", "_")
-
-
-def _record_step(event: SpanStarted) -> str:
-    return "think" if event.kind is SpanKind.MODEL else "act"
-
-
-def _take(found: list[Visit], visit: Visit, *, is_records: bool) -> None:
-    last = found[-1] if found else None
-    if not is_records and last is not None and last.step == visit.step == "specialist":
-        outcome = last.outcome if visit.outcome == Outcome.DONE.value else visit.outcome
-        spans, names = (*last.spans, *visit.spans), (*last.names, *visit.names)
-        found[-1] = Visit(visit.step, spans, names, max(last.seq, visit.seq), outcome)
-        return
-    if is_records and visit.step == "think" and last is not None and last.step in ("act", "think"):
-        found.append(Visit("tell", (), (), last.seq, is_told=False))
-    found.append(visit)
+    return RECORDS if is_record_agent(events) else CONSULT
 
 
 def taken(visits: Sequence[Visit]) -> Counter[Edge]:

@@ -15,14 +15,15 @@ from starlette.routing import Route
 from wardround.core.case import Case
 from wardround.core.errors import UsageError, WardroundError
 from wardround.dashboard.course import course_page, passes_of, span_kinds
-from wardround.dashboard.evidence import evidence_page, mark_of
+from wardround.dashboard.evidence import evidence_page
 from wardround.dashboard.exchanges import calls_of
 from wardround.dashboard.exporting import export_html
+from wardround.dashboard.heading import head_of
 from wardround.dashboard.images import images_of, pixels
-from wardround.dashboard.links import RunLinks
+from wardround.dashboard.links import RunLinks, mark_of
 from wardround.dashboard.record import known_ranges, record_page
 from wardround.dashboard.rendering import page_context
-from wardround.dashboard.report import head_of, report_page
+from wardround.dashboard.report import report_page
 from wardround.dashboard.showing import pretty
 from wardround.trace import views
 from wardround.trace.events import EVENT, Event

@@ -8,9 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from wardround.dashboard.evidence import mark_of
 from wardround.dashboard.images import overlay
-from wardround.dashboard.links import Links
+from wardround.dashboard.links import Links, mark_of
 from wardround.dashboard.plots import probability_bar
 from wardround.dashboard.showing import duration, line, percent, visible
 

@@ -5,9 +5,8 @@ Each sentence leads to the claims that make it, their verdicts, what they rest o
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +19,13 @@ from wardround.core.decision import Decision
 from wardround.core.graph import EvidenceGraph
 from wardround.core.uncertainty import WEIGHTS, Part, Uncertainty
 from wardround.dashboard.evidence import claim_picture
-from wardround.dashboard.exchanges import prices_of
+from wardround.dashboard.heading import head_of
 from wardround.dashboard.images import images_of
 from wardround.dashboard.places import Place, Places
 from wardround.dashboard.showing import Shown, line, shown
 from wardround.graphs.consult import NOTICE, Consult
 from wardround.trace import views
-from wardround.trace.capture import REDACTED
-from wardround.trace.events import Event, EvidenceAdded, ModelAnswered, ModelAsked, RunEnded, RunStarted, Suspended
+from wardround.trace.events import Event, EvidenceAdded, ModelAnswered, Suspended
 
 MOST_PICTURES = 30
 """Sentences whose evidence is drawn on the page; of further ones it is a link away."""
@@ -149,55 +147,6 @@ def report_page(events: Sequence[Event], case: Case) -> dict[str, Any]:
         "story": story_of(case),
         "notice": NOTICE,
     }
-
-
-def head_of(events: Sequence[Event], case: Case) -> dict[str, Any]:
-    """Return what stands above every page of a run: who, what, when, how it stands and what it cost."""
-    started = next((event for event in events if isinstance(event, RunStarted)), None)
-    ended = next((event for event in reversed(events) if isinstance(event, RunEnded)), None)
-    last = events[-1] if events else None
-    usage = views.usage(events)
-    settings = started.settings if started is not None else {}
-    state = "suspended" if isinstance(last, Suspended) else "running"
-    return {
-        "run": started.run if started is not None else "",
-        "case": line(case.id, most=80),
-        "kind": "records" if settings.get("agent") == "ehr" else "consult",
-        "model": line(started.model, most=80) if started is not None else "",
-        "started": started.time if started is not None else None,
-        "state": ended.outcome.value if ended is not None and ended is last else state,
-        "error": line(ended.error, most=600) if ended is not None and ended.error else None,
-        "age": case.age,
-        "sex": case.sex.value if case.sex is not None else None,
-        "complaint": shown(case.complaint or "", most=400, whole="case"),
-        "usage": usage,
-        "money": money_of(events, usage),
-        "settings": settings,
-        "is_redacted": any(isinstance(e, ModelAsked) and _without_content(e) for e in events),
-        "fork": fork_of(settings),
-    }
-
-
-def _without_content(asked: ModelAsked) -> bool:
-    return any(message.get("content") == REDACTED for message in asked.messages)
-
-
-def money_of(events: Sequence[Event], usage: views.Usage) -> float | None:
-    """Return what a run cost in the currency of its prices; nothing where none were given."""
-    prices = prices_of(events)
-    if prices is None:
-        return None
-    return math.fsum(prices.cost(agent.input_tokens, agent.output_tokens) for agent in usage.agents.values())
-
-
-def fork_of(settings: Mapping[str, Any]) -> tuple[str, list[str]] | None:
-    """Return the run that a run was forked from, and what was changed, in words."""
-    given = settings.get("fork")
-    if not isinstance(given, Mapping):
-        return None
-    edits = given.get("edits")
-    changed = [f"{what}: {value}" for what, value in edits.items()] if isinstance(edits, Mapping) else []
-    return line(str(given.get("of", "")), most=40), [line(words, most=200) for words in changed]
 
 
 def _last_answer(events: Sequence[Event]) -> Shown | None:

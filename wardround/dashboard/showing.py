@@ -16,6 +16,9 @@ MOST = 4000
 LINE = 300
 """Characters of a text that stands in a line, such as a title."""
 
+MOST_EDITED = 50_000
+"""Characters of a text that a page lets one edit."""
+
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 """Control characters but tab and line feed, marks that turn the order of letters, and letters without width."""
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -56,6 +59,11 @@ def shown(text: str, *, most: int = MOST, whole: str | None = None) -> Shown:
     if len(text) <= most:
         return Shown(visible(text))
     return Shown(visible(text[:most]), len(text) - most, whole)
+
+
+def editable(text: str) -> str | None:
+    """Return a text as a field can hold it; nothing where it is long, or holds what the field would not show."""
+    return text if len(text) <= MOST_EDITED and visible(text) == text else None
 
 
 def line(text: str, *, most: int = LINE) -> str:

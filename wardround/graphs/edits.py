@@ -27,11 +27,16 @@ class Edits(Frozen):
     """Spec of another model."""
     agents: tuple[str, ...] = ()
     """Who asks the other model; everybody unless given."""
+    model_from: str | None = None
+    """Step from which on the other model is asked, such as `attending`, or `weigh:2` for the second time; from the
+    beginning unless given."""
+    anew_from: str | None = None
+    """Step from which on no answer is taken from the log."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is changed."""
-        return not (any(self.without) or self.answers or self.tools or self.model)
+        return not (any(self.without) or self.answers or self.tools or self.model or self.anew_from)
 
     def on(self, earlier: Edits) -> Edits:
         """Return these edits of a run that was itself made by earlier ones, which stay.
@@ -47,10 +52,12 @@ class Edits(Frozen):
             tools={**earlier.tools, **self.tools},
             model=self.model or earlier.model,
             agents=self.agents or earlier.agents,
+            model_from=self.model_from or earlier.model_from,
+            anew_from=self.anew_from,  # what the earlier ones asked anew is in the log now
         )
 
     def asks_other(self, agent: str) -> bool:
-        """Return whether an agent asks the other model."""
+        """Return whether an agent asks the other model, once that is asked at all."""
         return self.model is not None and (not self.agents or agent in self.agents)
 
     def kept(self, items: Iterable[Item]) -> list[Item]:
@@ -80,10 +87,11 @@ def checked(edits: Edits) -> Edits:
     """Return edits that change something.
 
     Raises:
-        UsageError: Nothing is changed, or agents are named without another model.
+        UsageError: Nothing is changed, or agents or a step are named without another model.
     """
     if edits.is_empty:
-        raise UsageError("the fork changes nothing; leave evidence out, edit an answer or a tool, or give a model")
-    if edits.agents and edits.model is None:
-        raise UsageError(f"{', '.join(edits.agents)} would ask no other model; give one")
+        what = "leave evidence out, edit an answer or a tool, give a model, or a step from which to ask anew"
+        raise UsageError(f"the fork changes nothing; {what}")
+    if edits.model is None and (edits.agents or edits.model_from):
+        raise UsageError(f"{', '.join(edits.agents) or edits.model_from} would ask no other model; give one")
     return edits

@@ -13,6 +13,7 @@ from wardround.models.handle import ModelHandle
 from wardround.models.keeping import Calls, EditedCalls, ForkedCalls, LoggedCalls
 from wardround.models.replay import replayed_log
 from wardround.trace.events import Event, EvidenceAdded, ModelAsked, Origin, RunStarted, ToolCalled
+from wardround.trace.visits import Visit, is_record_agent, steps_begun, visits_of
 
 if TYPE_CHECKING:
     from wardround.trace.store import RunStore
@@ -38,7 +39,10 @@ class Fork:
             UsageError: The log does not hold what is to be changed.
         """
         self.of, self.edits, self.other = of, edits, other
-        log = LoggedCalls(events, run=of, origin=Origin.LOG)
+        kept = before(edits.anew_from, events) if edits.anew_from is not None else events
+        self.other_after = steps_begun(before(edits.model_from, events)) if edits.model_from is not None else 0
+        """Steps that are begun before the other model is asked: what lies upstream begins the same in both runs."""
+        log = LoggedCalls(kept, run=of, origin=Origin.LOG)
         self._edited = EditedCalls(log, edits.answers)
         self._log = ForkedCalls(log)
 
@@ -92,6 +96,27 @@ class Fork:
         if unused:
             what = f"the fork of {self.of} never came to {', '.join(unused)}"
             raise UsageError(f"{what}: what leads there was changed too; make one change at a time")
+
+
+def forkable(events: Sequence[Event]) -> list[Visit]:
+    """Return the steps from which on a consult can be done otherwise: those before a person was asked."""
+    if is_record_agent(events):
+        return []
+    visits = visits_of(events)
+    asked = next((n for n, visit in enumerate(visits) if visit.step == "ask_person"), len(visits))
+    return [visit for visit in visits[:asked] if visit.spans]
+
+
+def before(step: str, events: Sequence[Event]) -> Sequence[Event]:
+    """Return what a log holds before a step was begun.
+
+    Raises:
+        UsageError: The run took no such step, or did so after a person was asked.
+    """
+    visits = {visit.name: visit for visit in forkable(events)}
+    if step not in visits:
+        raise UsageError(f"the run cannot be forked from {step!r}; its steps are {', '.join(visits) or 'none'}")
+    return [event for event in events if event.seq < visits[step].begun]
 
 
 def _given(events: Sequence[Event]) -> dict[str, Any] | None:

@@ -87,7 +87,8 @@ class Session:
             recorder.record(CardNamed, card=ward.card.to_json())
         if self._store is not None:
             self._store.keep_case(run, case.model_dump_json())
-        return await self._run(case, recorder, {}, kept=ward.kept, heard=heard, fork=fork)
+        kept = ward.kept if fork is None or fork.edits.anew_from is None else ()  # a cache would not ask anew
+        return await self._run(case, recorder, {}, kept=kept, heard=heard, fork=fork)
 
     async def resume(self, run: str, answer: dict[str, Any] | None) -> Consult:
         """Go on with a run that waits for a person, or that broke off."""
@@ -209,6 +210,7 @@ class Session:
             other=self._asker(await self._other(caller, fork))
             if fork is not None and edits.model is not None
             else None,
+            other_after=fork.other_after if fork is not None else 0,
         )
 
     def _asker(self, caller: Caller) -> Asker:

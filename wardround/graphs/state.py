@@ -44,6 +44,7 @@ from wardround.tools.retrieval.passages import GuidelinePassages
 from wardround.tools.tool import Patient, Tool
 from wardround.trace.events import EvidenceAdded
 from wardround.trace.recorder import Recorder
+from wardround.trace.visits import steps_begun
 
 
 def _extend(old: list[Any], new: list[Any]) -> list[Any]:
@@ -134,6 +135,8 @@ class Context:
     """What is changed about the run that this one is forked from."""
     other: Asker | None = None
     """Asks the other model of a fork."""
+    other_after: int = 0
+    """Steps that are begun before that one is asked."""
 
     @cached_property
     def chart(self) -> Chart:
@@ -151,7 +154,9 @@ class Context:
 
     def asker_of(self, agent: str) -> Asker:
         """Return who asks a model on behalf of an agent."""
-        return self.other if self.other is not None and self.edits.asks_other(agent) else self.asker
+        if self.other is None or not self.edits.asks_other(agent):
+            return self.asker
+        return self.other if steps_begun(self.recorder.events) > self.other_after else self.asker
 
     @property
     def spent(self) -> bool:

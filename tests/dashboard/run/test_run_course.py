@@ -11,8 +11,9 @@ import pytest
 
 from wardround.core.case import Case
 from wardround.dashboard import machine
-from wardround.dashboard.course import course_page, spans_of
+from wardround.dashboard.course import course_page
 from wardround.dashboard.exchanges import calls_of, table_of, uses_of
+from wardround.dashboard.spans import spans_of
 from wardround.graphs.ehr_flow import compile_ehr_flow
 from wardround.graphs.flow import compile_flow
 from wardround.trace import views
@@ -30,6 +31,7 @@ from wardround.trace.events import (
     Suspended,
     ToolCalled,
 )
+from wardround.trace.visits import END, visits_of
 
 ALL = ["coded", "bundle", "contested", "image", "waiting", "written", "proposed"]
 
@@ -52,7 +54,7 @@ def test_the_machines_that_are_drawn_are_those_that_run() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_every_step_that_was_taken_is_one_the_machine_allows(runs: dict[str, Any], name: str) -> None:
     run = runs[name]
-    visits = machine.visits_of(run.events)
+    visits = visits_of(run.events)
     assert set(machine.taken(visits)) <= set(machine.machine_of(run.events).edges)
 
 
@@ -61,20 +63,20 @@ def test_the_steps_name_the_spans_of_the_log(runs: dict[str, Any], name: str) ->
     run = runs[name]
     top = {e.opened for e in run.events if isinstance(e, SpanStarted) and e.kind is SpanKind.RUN}
     steps = [e.opened for e in run.events if isinstance(e, SpanStarted) and e.span in top]
-    assert sorted(s for visit in machine.visits_of(run.events) for s in visit.spans) == sorted(steps)
+    assert sorted(s for visit in visits_of(run.events) for s in visit.spans) == sorted(steps)
 
 
 def test_a_run_that_ends_reaches_the_end_and_one_that_waits_stands_with_the_person(runs: dict[str, Any]) -> None:
-    assert machine.visits_of(runs["bundle"].events)[-1].step == machine.END
-    assert machine.visits_of(runs["waiting"].events)[-1].step == "ask_person"
-    assert machine.visits_of(runs["proposed"].events)[-1].step == "confirm"
+    assert visits_of(runs["bundle"].events)[-1].step == END
+    assert visits_of(runs["waiting"].events)[-1].step == "ask_person"
+    assert visits_of(runs["proposed"].events)[-1].step == "confirm"
 
 
 def test_a_person_who_gives_information_leads_back_to_weighing() -> None:
     events = list(_of_steps(["intake", "triage", "plan", "verify", "weigh", "attending", "gate"]))
     events += list(_waited(len(events), ["heed person", "weigh", "attending", "gate"]))
-    visits = machine.visits_of(events)
-    assert [v.step for v in visits][-6:] == ["ask_person", "heed_person", "weigh", "attending", "gate", machine.END]
+    visits = visits_of(events)
+    assert [v.step for v in visits][-6:] == ["ask_person", "heed_person", "weigh", "attending", "gate", END]
     assert set(machine.taken(visits)) <= set(machine.CONSULT.edges)
     drawn = machine.picture(machine.CONSULT, visits)
     assert "weigh: taken 2 times" in drawn
@@ -180,14 +182,21 @@ def test_opinions_stand_side_by_side_and_those_that_differ_are_marked(runs: dict
     assert sum(r.agrees for own in shown.values() for r in own) == counts.most_common(1)[0][1]
 
 
-def test_checkpoints_are_the_ends_of_the_steps_in_order(runs: dict[str, Any]) -> None:
+def test_checkpoints_are_the_beginnings_of_the_steps_in_order(runs: dict[str, Any]) -> None:
     found = page(runs["bundle"])["checkpoints"]
-    assert [c.step for c in found] == [
+    assert [c.name for c in found] == [
         "intake", "triage", "plan", "specialist", "verify", "weigh", "attending", "gate",
     ]  # fmt: skip
     assert [c.seq for c in found] == sorted(c.seq for c in found)
     decided = next(e.seq for e in runs["bundle"].events if isinstance(e, DecisionMade))
-    assert found[-1].seq > decided
+    assert found[-1].seq < decided
+    assert found[0].holds == "the case as given"
+    assert [call.agent for call in found[-2].calls] == ["attending"]
+
+
+def test_behind_a_question_to_a_person_is_no_checkpoint(runs: dict[str, Any]) -> None:
+    assert page(runs["waiting"])["checkpoints"][-1].name == "gate"
+    assert page(runs["written"])["checkpoints"] == []
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 7, 100, 170, 250])

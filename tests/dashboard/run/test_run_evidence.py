@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from wardround.core.evidence.drawing import _STYLE, svg
 from wardround.dashboard import evidence
-from wardround.dashboard.evidence import claim_picture, evidence_page, mark_of, marks_of, plain
+from wardround.dashboard.evidence import claim_picture, evidence_page, marks_of, plain
 from wardround.dashboard.exporting import _static
+from wardround.dashboard.links import mark_of
 from wardround.trace import views
 
 

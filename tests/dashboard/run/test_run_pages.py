@@ -16,10 +16,11 @@ from wardround.core.case import Case
 from wardround.core.items import SourceItem
 from wardround.core.source import Source, SourceKind
 from wardround.dashboard.exporting import export_html
+from wardround.dashboard.heading import head_of
 from wardround.dashboard.links import RunLinks
 from wardround.dashboard.plots import Bar, Bin, Point, probability_bar, reliability_diagram, risk_coverage, signed_bars
 from wardround.dashboard.rendering import environment, page_context
-from wardround.dashboard.report import head_of, report_page
+from wardround.dashboard.report import report_page
 from wardround.trace import views
 from wardround.trace.capture import without_content
 from wardround.trace.store import RunStore
