@@ -6,16 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from wardround.agents.roles import ATTENDING
 from wardround.core.case import Case
 from wardround.core.claim import Claim, Verdict
 from wardround.core.decision import Decision, Triage
-from wardround.core.errors import WardroundError
+from wardround.core.errors import UsageError, WardroundError
 from wardround.core.graph import EvidenceGraph
 from wardround.core.source import Source
 from wardround.core.uncertainty import Uncertainty
+from wardround.graphs.opening import open_run
 from wardround.models.budget import Prices
 from wardround.trace import views
 from wardround.trace.events import (
@@ -39,11 +41,13 @@ class Consult:
     case: Case
     events: tuple[Event, ...]
     evidence: EvidenceGraph
+    workspace: Path | str | None = None
+    """Where its run is kept, if it is."""
 
     @classmethod
-    def from_events(cls, case: Case, events: Sequence[Event]) -> Consult:
+    def from_events(cls, case: Case, events: Sequence[Event], *, workspace: Path | str | None = None) -> Consult:
         """Make a consult of its log."""
-        return cls(case=case, events=tuple(events), evidence=views.evidence_graph(events))
+        return cls(case=case, events=tuple(events), evidence=views.evidence_graph(events), workspace=workspace)
 
     @cached_property
     def _started(self) -> RunStarted:
@@ -211,6 +215,18 @@ class Consult:
             "served_by": list(self.served_by),
             "usage": {**asdict(usage), "money": self.money},
         }
+
+    def open(self) -> str:
+        """Show the run on the dashboard, in the browser of this machine, and return its address.
+
+        The dashboard listens on this machine alone, and ends with this program.
+
+        Raises:
+            UsageError: The run is not kept, or the dashboard does not start.
+        """
+        if self.workspace is None:
+            raise UsageError("the run is not kept, so no page can show it; consult with Ward(workspace=DIR)")
+        return open_run(self.run, self.workspace)
 
     def to_fhir(self) -> dict[str, Any]:
         """Return the result as a FHIR R4 transaction Bundle, preliminary until a clinician signs.

@@ -173,7 +173,7 @@ class Session:
             recorder.record(Suspended, question=interrupts[0].value)
         else:
             recorder.record(RunEnded, outcome=Outcome.DONE)
-        return Consult.from_events(case, recorder.events)
+        return Consult.from_events(case, recorder.events, workspace=ward.workspace)
 
     async def _context(
         self, case: Case, recorder: Recorder, kept: Sequence[Calls], heard: Heard | None, fork: Fork | None
