@@ -1,19 +1,22 @@
 """Without content the words are gone from every kind of event, and codes and figures are not."""
 
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
+import wardround as wr
 from wardround.core.claim import Claim, Severity, Verdict, VerdictLabel
 from wardround.core.decision import Decision, DecisionStatus, GateReason, Missing, Reason, RedFlag, Triage, Urgency
 from wardround.core.differential import Differential, Hypothesis
 from wardround.core.finding import Finding
 from wardround.core.items import ClaimItem, ReadingItem, SourceItem, VerdictItem
 from wardround.core.source import Source, SourceKind
-from wardround.trace.capture import CONTENT, REDACTED, without_content
+from wardround.trace.capture import CONTENT, REDACTED, WithoutContent, without_content
 from wardround.trace.chain import json_value
-from wardround.trace.events import EVENT, Event
+from wardround.trace.events import EVENT, Event, ToolReturned
+from wardround.trace.views import evidence_graph
 
 SAID = "Penelope Stork"
 """Stands wherever somebody's words may stand."""
@@ -104,3 +107,39 @@ def test_every_path_leads_somewhere(kind: str) -> None:
     model = next(k for k in get_args(get_args(Event)[0]) if name_of(k) == kind)
     for path in CONTENT[kind]:
         assert path.split(".")[0] in model.model_fields
+
+
+CASES = Path(__file__).parents[2] / "examples" / "cases"
+
+
+@pytest.mark.parametrize("name", ["central_chest_pressure_bundle.json", "tired_with_conflicting_results.json"])
+def test_evidence_without_content_weighs_the_same_and_refers_to_what_is_there(name: str) -> None:
+    consult = wr.Ward().consult(wr.Case.from_file(CASES / name))
+    bare = WithoutContent()
+    events = [bare(event) for event in consult.events]
+    there, was = evidence_graph(events), consult.evidence
+    assert there.differential == was.differential
+    for kind in ("sources", "claims", "verdicts"):
+        assert len(getattr(there, kind)) == len(getattr(was, kind)), kind
+    documents = {source.document for source in was.sources.values()}
+    assert len({source.document for source in there.sources.values()}) == len(documents)
+    for claim in there.claims.values():
+        assert set(claim.cites) <= set(there.sources)
+    assert set(there.verdicts) <= set(there.claims)
+    used = {source for e in events if isinstance(e, ToolReturned) for source in e.sources}
+    assert used <= {*there.sources, REDACTED}
+
+
+def test_no_name_that_is_made_of_the_words_is_left() -> None:
+    """A hash of few words tells whoever guesses them that they were said."""
+    consult = wr.Ward().consult(wr.Case(narrative="Man of 60 with fatigue."))
+    bare = WithoutContent()
+    left = "\n".join(EVENT.dump_json(bare(event)).decode() for event in consult.events)
+    for name in (*consult.evidence.sources, *consult.evidence.claims):
+        assert name not in left
+
+
+def test_the_same_thing_said_twice_stays_one() -> None:
+    bare, source = WithoutContent(), Source(kind=SourceKind.LAB, text=SAID, document=SAID)
+    event = EVENT.validate_python({**CASE, "event": "evidence_added", "item": SourceItem(source=source)})
+    assert bare(event) == bare(event)

@@ -1,20 +1,28 @@
 """Logs without content: what patients, models and people said is left out, and codes and figures stay.
 
-In such a log one can still see what happened, how long it took and how it ended; it can be counted and compared. It
-cannot be resumed or replayed, and sources have other ids than the claims that cite them say, since these are made
-from the words.
+In such a log one can still see what happened, how long it took and how it ended; it can be counted and compared, and
+its evidence weighs what it weighed. It cannot be resumed or replayed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
+from wardround.core.claim import Claim
+from wardround.core.finding import Finding
+from wardround.core.items import ClaimItem, ProvenanceItem, ReadingItem, SourceItem
+from wardround.core.source import Source
 from wardround.trace.chain import canonical, json_value
-from wardround.trace.events import EVENT, Event
+from wardround.trace.events import EVENT, Event, EvidenceAdded
+
+T = TypeVar("T", Source, Finding, Claim)
 
 REDACTED = "__REDACTED__"
 """Stands for content that was left out."""
+_NAME = re.compile("(?:src|fnd|clm)_[0-9a-f]+")
+"""Of sources, readings and claims."""
 
 CONTENT: dict[str, tuple[str, ...]] = {
     "run_started": ("settings.task", "settings.patient", "settings.api_base", "settings.fork"),
@@ -92,4 +100,60 @@ def _redacted(value: Any) -> Any:
         return [_redacted(inner) for inner in value]
     if isinstance(value, dict):
         return {name: _redacted(inner) for name, inner in value.items()}
+    return value
+
+
+class WithoutContent:
+    """Leaves the content of one run out, event by event, so that what refers to what can still be told.
+
+    Sources, readings and claims are named by hashes of their words, from which whoever guesses the words can tell that
+    they were said. They get the names of what stands in their place, documents are numbered, and what refers to them
+    is led there; what refers to something before it came up refers to nothing.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._documents: dict[str, str] = {}
+
+    def __call__(self, event: Event) -> Event:
+        """Return the next event of the run without its content."""
+        bare = without_content(event)
+        if isinstance(event, EvidenceAdded) and isinstance(bare, EvidenceAdded):
+            bare = bare.model_copy(update={"item": self._item(event, bare)})
+        return EVENT.validate_python(_led(bare.model_dump(), self._names))
+
+    def _item(self, event: EvidenceAdded, bare: EvidenceAdded) -> Any:
+        match event.item, bare.item:
+            case SourceItem(source=said), SourceItem(source=source):
+                document = self._documents.setdefault(said.document, f"{REDACTED} {len(self._documents) + 1}")
+                return SourceItem(source=self._named(said, source.model_copy(update={"document": document}), "title"))
+            case ReadingItem(finding=said), ReadingItem(finding=finding):
+                place = self._names.get(finding.source or "", finding.source)
+                return ReadingItem(finding=self._named(said, finding.model_copy(update={"source": place}), "name"))
+            case ClaimItem(claim=said), ClaimItem(claim=claim):
+                cites = tuple(self._names.get(cited, cited) for cited in claim.cites)
+                return ClaimItem(claim=self._named(said, claim.model_copy(update={"cites": cites}), "text"))
+            case _, ProvenanceItem(tail=tail, head=head):
+                ends = {"tail": self._documents.get(tail, tail), "head": self._documents.get(head, head)}
+                return bare.item.model_copy(update=ends)
+            case _:
+                return bare.item
+
+    def _named(self, said: T, bare: T, telling: str) -> T:
+        """Return what stands in the place of something, numbered where it would be taken for another."""
+        taken = {name for old, name in self._names.items() if old != said.id}
+        there, n = bare, 2
+        while there.id in taken:
+            there, n = bare.model_copy(update={telling: f"{REDACTED} {n}"}), n + 1
+        self._names[said.id] = there.id
+        return there
+
+
+def _led(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return names.get(value) or (REDACTED if _NAME.fullmatch(value) and value not in names.values() else value)
+    if isinstance(value, list | tuple):
+        return [_led(inner, names) for inner in value]
+    if isinstance(value, dict):
+        return {name: _led(inner, names) for name, inner in value.items()}
     return value

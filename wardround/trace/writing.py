@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from wardround.core.errors import StoreError
 from wardround.trace import searching
-from wardround.trace.capture import without_content
+from wardround.trace.capture import WithoutContent
 from wardround.trace.chain import BEGINNING, json_value, next_head
 from wardround.trace.events import Event, RunEnded, RunStarted, SpanEnded, Suspended
 from wardround.trace.reading import COLUMNS
@@ -103,11 +103,12 @@ class RunWriter:
     def __init__(self, store: RunStore, run: str) -> None:
         self._store, self._run = store, run
         self._waiting: list[Event] = []
+        self._bare = WithoutContent()
 
     def __call__(self, event: Event) -> None:
         """Take an event; the first of a run enters the run."""
         if not self._store.content:
-            event = without_content(event)
+            event = self._bare(event)
         if isinstance(event, RunStarted):
             self._store.begin(event)
             self._waiting = []
