@@ -300,7 +300,7 @@ def many(store: RunStore) -> list[str]:
             at=START + timedelta(hours=n % 6),
             model=("reference", "vllm:b")[n % 2],
             settings=settings,
-            tokens=n % 3,
+            tokens=n % 3 if n < 8 else (2_992, 2_993, 150_000)[n % 3],
             decided=decided,
             ends=n != 7,
         )
@@ -352,12 +352,18 @@ QUERIES = [
     RunQuery(since=START + timedelta(hours=2), until=START + timedelta(hours=5)),
     RunQuery(least_probability=0.25, most_probability=0.5),
     RunQuery(least_tokens=8, most_tokens=8),
+    RunQuery(costs=("3k to 10k tokens",)),
+    RunQuery(costs=("under 3k tokens", "100k tokens and more"), statuses=("final",)),
+    RunQuery(costs=("free",)),
     RunQuery(text="FEVER1 ubelkeit"),
     RunQuery(text="fev*", statuses=("abstained",)),
     RunQuery(text="nothing of the kind"),
     RunQuery(text="  "),
     RunQuery(reasons=("100%",)),
 ]
+
+
+FACETS = {"state": "states", "status": "statuses", "model": "models", "kind": "kinds", "cost": "costs"}
 
 
 def fits(row: Any, query: RunQuery) -> bool:
@@ -378,6 +384,7 @@ def fits(row: Any, query: RunQuery) -> bool:
                 (query.models, [row.model]),
                 (query.suites, [row.suite]),
                 (query.kinds, [row.kind]),
+                (query.costs, [row.cost]),
                 ((query.case,) if query.case else (), [row.case]),
             )
         )
@@ -400,7 +407,7 @@ def test_a_query_finds_what_fits_and_facets_count_it(store: RunStore) -> None:
         assert {row.id for row in page.rows} == {row.id for row in everything if fits(row, query)}, query
         assert page.total == len(page.rows)
         counts = store.facets(query)
-        for facet, field in (("state", "states"), ("status", "statuses"), ("model", "models"), ("kind", "kinds")):
+        for facet, field in FACETS.items():
             others = replace(query, **{field: ()})
             expected = Counter(getattr(row, facet) for row in everything if fits(row, others))
             expected.pop(None, None)
@@ -541,6 +548,49 @@ def test_of_one_person_the_last_judgement_stands(store: RunStore) -> None:
             store.annotate(wrong)
     with pytest.raises(UsageError, match="no run"):
         store.annotate(judged("run_9", "right"))
+
+
+def test_a_judgement_may_name_the_truth_and_a_class_of_failure(store: RunStore) -> None:
+    consult(store, "run_1")
+    said = (
+        judged("run_1", "wrong", "known", truth=("influenza", "measles"), reason="wrong_value"),
+        judged("run_1", "wrong", "elsewhere", truth=()),
+        judged("run_1", "wrong", "unknown"),
+    )
+    for annotation in said:
+        store.annotate(annotation)
+    assert store.annotations("run_1") == list(store.labelled()) == list(said)
+
+
+def test_judgements_of_an_older_database_stay_and_name_no_truth(opened: Make) -> None:
+    store = opened()
+    consult(store, "run_1")
+    store.annotate(judged("run_1", "right", truth=("influenza",), reason="none"))
+    with database(store) as connection:
+        for column in ("truth", "reason"):
+            connection.execute(sa.text(f"ALTER TABLE annotations DROP COLUMN {column}"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+    newer = opened()
+    assert newer.annotations("run_1") == [judged("run_1", "right")]
+    newer.annotate(judged("run_1", "wrong", truth=("measles",)))
+    assert newer.annotations("run_1") == [judged("run_1", "wrong", truth=("measles",))]
+    newer.annotate(judged("run_1", "unsure", "B. Other"))
+    assert len(list(newer.labelled())) == 2
+
+
+def test_the_specialties_that_triage_named_are_read_for_many_runs_at_once(store: RunStore) -> None:
+    named = {"run_1": ("cardiology", "surgery"), "run_2": (), "run_3": tuple(f"specialty_{n}" for n in range(40))}
+    for run, specialties in named.items():
+        recorder = Recorder(run, [store.writer(run)], clock=FixedClock(START))
+        recorder.record(RunStarted, case="a", model="m", settings={})
+        for given in (("first_thought",), specialties):  # of several the last one counts
+            triage = Triage(urgency=Urgency.URGENT, specialties=given, reasons=("a long reason " * 40,))
+            recorder.record(TriageGiven, triage=triage, routed=())
+        recorder.record(RunEnded, outcome=Outcome.DONE)
+    consult(store, "run_4", ends=False)
+    store.begin(RunStarted(run="run_5", seq=0, time=START, span="", case="a", model="m", settings={}))
+    assert store.specialties_named([*named, "run_4", "run_5", "run_6"]) == {**named, "run_4": ()}
+    assert store.specialties_named([]) == {}
 
 
 # Forgetting

@@ -27,7 +27,7 @@ def judged(probability: float | None, right: bool, status: str = "final", case: 
     reasons = () if status == "final" else ("conflict", "vacuity")
     figures = {"calls": 1, "tokens": 1, "seconds": None, "money": None, "urgency": None}
     row = RunRow("run_1", case, "consult", None, "m", NOON, "done", status, "flu", probability, reasons, **figures)  # type: ignore[arg-type]
-    return Judged(row, right, "pulmonology")
+    return Judged(row, right, "pulmonology", "cardiology", "pulmonology", False, None)
 
 
 JUDGED = st.builds(

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from wardround.dashboard.guarding import FORM_WORD, HEADERS
 from wardround.dashboard.keeping import MOST, Kept
 from wardround.dashboard.showing import editable
 from wardround.trace.events import ModelAnswered, ModelAsked, Origin, ToolCalled, ToolReturned
+from wardround.trace.rows import COSTS
 from wardround.trace.store import RunStore
 from wardround.trace.views import evidence_graph
 
@@ -277,6 +279,21 @@ def test_runs_stand_side_by_side_and_of_two_the_difference(client: TestClient, i
     same = client.get(f"/compare?run={ids['belly']}&run={ids['belly']}")
     assert same.status_code == 400
     assert client.get(f"/compare?run={ids['belly']}&run=run_nowhere").status_code == 404
+
+
+# Cost
+
+
+def test_classes_of_cost_are_counted_in_their_order_and_chosen(client: TestClient, workspace: Path) -> None:
+    rows = RunStore.existing(workspace).runs()
+    page = client.get("/").text
+    section = page[page.index("<h2>Cost</h2>") :].partition("</section>")[0]
+    shown = re.findall(r"<span>([^<]+)</span><span class=\"num\">(\d+)</span>", section)
+    assert {name: int(n) for name, n in shown} == Counter(row.cost for row in rows)
+    assert [name for name, _ in shown] == [name for name in COSTS if name in dict(shown)]
+    name = shown[-1][0]
+    chosen = client.get("/", params={"cost": name}).text
+    assert set(re.findall(r'data-run="(run_\w+)"', chosen)) == {row.id for row in rows if row.cost == name}
 
 
 # Forks

@@ -25,8 +25,13 @@ def test_consults_of_labelled_cases_are_called_right_or_wrong_and_found_by_their
         done = label_runs(store, {"a": "N30.00", "b": "gout"}, embedded(), now=NOW)
         assert (done.right, done.wrong, done.unlabelled, done.undecided) == (1, 1, 1, 0)
         assert {(a.label, a.who) for a in store.labelled()} == {("right", WHO), ("wrong", WHO)}
+        assert {a.truth for a in store.labelled()} == {("acute_cystitis",), ("gout",)}
         assert len(store.page(RunQuery(suites=("urology",))).rows) == 3
         label_runs(store, {"b": "cystitis"}, embedded(), now=NOW)
         assert {a.label for a in store.labelled()} == {"right"}  # the last word stands
+        assert {a.truth for a in store.labelled()} == {("acute_cystitis",)}
+        label_runs(store, {"a": "R99", "b": "a disease of no book"}, embedded(), now=NOW)
+        assert {a.label for a in store.labelled()} == {"wrong"}
+        assert () in {a.truth for a in store.labelled()}
         with pytest.raises(UsageError, match=r"no run in .* is of a labelled case"):
             label_runs(store, {"nobody": "gout"}, embedded(), now=NOW)

@@ -60,7 +60,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Of the population and of agents that draw.", min=0)] = 0,
     concurrency: Annotated[int, typer.Option(help="Tasks under way at the same time.", min=1)] = 16,
     workspace: Annotated[
-        Path, typer.Option(help="Folder where runs and logs are kept.", envvar="WARDROUND_WORKSPACE")
+        Path, typer.Option(help="Folder where runs, their grades and logs are kept.", envvar="WARDROUND_WORKSPACE")
     ] = Path(".wardround"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

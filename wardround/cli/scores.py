@@ -8,16 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_REASONS = {
-    "error": "something around the agent failed",
-    "limit": "rounds or context used up",
-    "format": "right or not, in a form that cannot be read or counted",
-    "wrong_patient": "another patient",
-    "wrong_query": "did not read what decides it",
-    "wrong_time_window": "another span of time",
-    "wrong_value": "another answer",
-    "wrong_write": "writes missing, unwanted or other",
-}
+from wardround.evals.records.grading import IN_WORDS, Reason
 
 
 def show_report(report: Mapping[str, Any]) -> None:
@@ -29,7 +20,7 @@ def show_report(report: Mapping[str, Any]) -> None:
     if report["reasons"]:
         console.print("Why tasks failed:")
         for name, count in report["reasons"].items():
-            console.print(f"  {count:4} {name} ({_REASONS.get(name, name)})")
+            console.print(f"  {count:4} {name} ({IN_WORDS[Reason(name)]})")
     by_patient = report["interval_by_patient"]
     if by_patient[0] is not None:
         console.print(f"Resampling the {report['patients']} patients: {_interval(by_patient)}")

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from wardround.core.errors import UsageError
 from wardround.dashboard.guarding import is_ours
 from wardround.dashboard.keeping import Kept
-from wardround.trace.rows import RunQuery, Sort
+from wardround.trace.rows import COSTS, RunQuery, Sort
 from wardround.trace.store import RunStore
 
 Render = Callable[[Request, str, Mapping[str, Any]], Response]
@@ -27,6 +27,7 @@ FACETS = {
     "model": ("models", "Model"),
     "suite": ("suites", "Suite"),
     "kind": ("kinds", "Kind"),
+    "cost": ("costs", "Cost"),
 }
 """Parameter of an address, field of a query, and heading."""
 BOUNDS = {
@@ -152,9 +153,15 @@ def _facet(name: str, counts: Mapping[str, int], view: View) -> dict[str, Any]:
     values = {**dict.fromkeys(chosen, 0), **counts}
     rows = [
         {"value": value, "count": count, "chosen": value in chosen, "address": view.toggled(name, value)}
-        for value, count in sorted(values.items(), key=lambda pair: (pair[0] not in chosen, -pair[1], pair[0]))
+        for value, count in sorted(values.items(), key=lambda pair: (*_place(name, pair), pair[0]))
     ]
     return {"name": name, "heading": heading, "rows": rows}
+
+
+def _place(facet: str, counted: tuple[str, int]) -> tuple[float, ...]:
+    """Classes of cost stand in their order, all else by its number."""
+    value, count = counted
+    return (float([*COSTS].index(value)) if value in COSTS else -1.0,) if facet == "cost" else (-float(count),)
 
 
 def _hidden(view: View) -> list[tuple[str, str]]:

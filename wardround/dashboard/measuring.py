@@ -1,13 +1,13 @@
-"""Figures over runs of which people have said whether they are right: shares with intervals, bins, curves, tables.
+"""Figures over runs of which somebody has said whether they are right: shares with intervals, bins, curves, tables.
 
 What is judged is the diagnosis of a run, or the leading one where the gate stayed closed; that is also what the stated
-probability is of.
+probability is of. Of a task in a record it is the answer and what was written.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wardround.dashboard.plots import Bin
@@ -27,6 +27,19 @@ class Judged:
     """Whether its diagnosis, or else the leading one, is right."""
     specialty: str
     """To which that diagnosis belongs; `outside the knowledge` where it is in none."""
+    asked: str
+    """The leading specialty of triage."""
+    truth: str
+    """To which the true diagnosis belongs; `not labelled` where nobody said which that is."""
+    fits: bool | None
+    """Whether triage led to one of the specialties of the true diagnosis; nothing where that has none."""
+    failure: str | None
+    """Class of what went wrong, where whoever judged sorted it."""
+
+    @property
+    def is_task(self) -> bool:
+        """Whether the run is of a task in a record, which has no diagnosis."""
+        return self.row.kind == "records"
 
     @property
     def answered(self) -> bool:
@@ -136,6 +149,25 @@ CELLS = ("answered-right", "answered-wrong", "withheld-right", "withheld-wrong")
 def cell_of(run: Judged) -> str:
     """Return which of `CELLS` a run is in."""
     return f"{'answered' if run.answered else 'withheld'}-{'right' if run.right else 'wrong'}"
+
+
+def crossed(
+    runs: Iterable[Judged], row: Callable[[Judged], str], column: Callable[[Judged], str]
+) -> dict[str, dict[str, int]]:
+    """Count runs by two features, each row with every column; the most frequent first, in both."""
+    counts: dict[tuple[str, str], int] = {}
+    for run in runs:
+        place = row(run), column(run)
+        counts[place] = counts.get(place, 0) + 1
+    rows, columns = (_frequent(counts, axis) for axis in (0, 1))
+    return {r: {c: counts.get((r, c), 0) for c in columns} for r in rows}
+
+
+def _frequent(counts: Mapping[tuple[str, str], int], axis: int) -> list[str]:
+    totals: dict[str, int] = {}
+    for place, count in counts.items():
+        totals[place[axis]] = totals.get(place[axis], 0) + count
+    return sorted(totals, key=lambda name: (-totals[name], name))
 
 
 def by(runs: Iterable[Judged], groups: Callable[[Judged], Iterable[str]]) -> dict[str, dict[str, int]]:

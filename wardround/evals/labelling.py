@@ -34,6 +34,8 @@ class Labelled:
 def label_runs(store: RunStore, labels: Mapping[str, str], kb: KnowledgeBase, *, now: datetime) -> Labelled:
     """Call every consult of a labelled case right or wrong: its diagnosis, or the leading one where it has none.
 
+    What would have been right is kept beside it, as the conditions of the knowledge that the label names.
+
     Args:
         store: Where the runs are.
         labels: Diagnosis as name, id or ICD-10 code, by the id of the case.
@@ -63,7 +65,8 @@ def _label(store: RunStore, run: str, given: str, kb: KnowledgeBase, now: dateti
     leading = (decided.diagnosis or decided.differential.top) if decided is not None else None
     if leading is None:
         return "undecided"
-    is_right = leading.id in known_as(kb, given)
+    truth = known_as(kb, given)
+    is_right = leading.id in truth
     store.annotate(
         Annotation(
             run=run,
@@ -73,6 +76,7 @@ def _label(store: RunStore, run: str, given: str, kb: KnowledgeBase, now: dateti
             why=f"the diagnosis is {given}",
             who=WHO,
             time=now,
+            truth=tuple(sorted(truth)),
         )
     )
     return "right" if is_right else "wrong"

@@ -77,6 +77,7 @@ class EhrAgent:
         temperature: float = 0.0,
         seed: int = 0,
         tools: Tools | None = None,
+        suite: str | None = None,
         workspace: str | Path | None = None,
         base_url: str | None = None,
         clock: Clock | None = None,
@@ -92,6 +93,7 @@ class EhrAgent:
             temperature: For models that sample.
             seed: For models that sample.
             tools: Makes the tools of a session; those of `tools.fhir.toolbox` unless given.
+            suite: Name of the tasks that these belong to, by which their runs are found.
             workspace: Folder where runs are kept, and wait for a person; without one they wait in this object.
             base_url: Of an OpenAI-compatible server.
             clock: For times in the log, and for what a tool takes as the present.
@@ -110,6 +112,7 @@ class EhrAgent:
         self.budget = budget or Budget()
         self.timeout, self.temperature, self.seed = timeout, temperature, seed
         self.clock: Clock = clock or SystemClock()
+        self.suite = suite
         self._tools: Tools = tools or self._record_tools
         self._keeping = Keeping(folder)
 
@@ -218,6 +221,7 @@ class EhrAgent:
             "timeout": self.timeout,
             "temperature": self.temperature,
             "seed": self.seed,
+            **({"suite": self.suite} if self.suite is not None else {}),
         }
 
     def _recorder(self, run: str, writer: Sink | None, work: Work, earlier: Sequence[Event] = ()) -> Recorder:

@@ -20,7 +20,7 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Annotation:
-    """A person's judgement."""
+    """A judgement: a person's, or that of a program which knows the answer."""
 
     run: str
     """Id of the run."""
@@ -33,6 +33,11 @@ class Annotation:
     who: str
     """Who says so."""
     time: datetime
+    reason: str | None = None
+    """Class of what went wrong, as a code that can be counted; nothing where nobody sorted it."""
+    truth: tuple[str, ...] | None = None
+    """Ids of the conditions that would have been right; empty where the right one is in no knowledge, nothing where it
+    is not known."""
 
 
 def add(connection: sa.Connection, annotation: Annotation) -> None:
@@ -46,7 +51,8 @@ def add(connection: sa.Connection, annotation: Annotation) -> None:
         raise UsageError(f"{what}; use one of {', '.join(get_args(Target))}, and {', '.join(get_args(Label))}")
     if not annotation.who.strip():
         raise UsageError("an annotation needs the name of whoever makes it; give who")
-    values = asdict(annotation) | {"time": stamp(annotation.time)}
+    truth = " ".join(annotation.truth) if annotation.truth is not None else None
+    values = asdict(annotation) | {"time": stamp(annotation.time), "truth": truth}
     connection.execute(sa.insert(ANNOTATIONS).values(item=values.pop("id"), **values))
 
 
@@ -68,5 +74,7 @@ def _standing(
     overruled = sa.exists().where(*same, later.c.number > ANNOTATIONS.c.number)
     query = sa.select(ANNOTATIONS).where(fits, ~overruled).order_by(ANNOTATIONS.c.number).limit(limit)
     for row in connection.execute(query):
-        values = {name: value for name, value in row._mapping.items() if name not in ("number", "item", "time")}
-        yield row.number, Annotation(**values, id=row.item, time=datetime.fromisoformat(row.time))
+        values = {name: value for name, value in row._mapping.items() if name not in ("number", "item")}
+        values |= {"time": datetime.fromisoformat(row.time)}
+        values |= {"truth": tuple(row.truth.split()) if row.truth is not None else None}
+        yield row.number, Annotation(**values, id=row.item)

@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from wardround.core.errors import UsageError
-from wardround.trace.rows import Page, RunQuery, RunRow, run_row, stamp
-from wardround.trace.schema import RUNS, SORTS
+from wardround.trace.rows import COSTS, Page, RunQuery, RunRow, run_row, stamp
+from wardround.trace.schema import FACETS, RUNS, SORTS
 from wardround.trace.searching import runs_with
 
 _SHOWN = [
@@ -24,7 +24,7 @@ _SHOWN = [
 MANY = 1000
 """Runs that are regarded where a beginning fits several."""
 _FACETS = {"state": "states", "status": "statuses", "reason": "reasons", "model": "models", "suite": "suites"}
-_FACETS |= {"kind": "kinds"}
+_FACETS |= {"kind": "kinds", "cost": "costs"}
 """Names of what is counted, with the fields of a query that choose among it."""
 
 
@@ -48,12 +48,13 @@ def page(connection: sa.Connection, query: RunQuery) -> Page:
 
 
 def facets(connection: sa.Connection, query: RunQuery) -> dict[str, dict[str, int]]:
-    """Count runs by state, status, gate reason, model, suite and kind, the most frequent first.
+    """Count runs by state, status, gate reason, model, suite, kind and cost, the most frequent first.
 
     Each count regards everything in the query but the choice among what it counts, so that the other choices show
     how many they would bring. Runs without a value are not counted.
     """
-    columns = [RUNS.c[name] for name in ("state", "status", "model", "suite", "kind", "reasons")]
+    cost = sa.case(*((RUNS.c.tokens < end, name) for name, (_, end) in COSTS.items() if end), else_=[*COSTS][-1])
+    columns = [*(RUNS.c[name] for name in FACETS if name != "tokens"), cost.label("cost")]
     asked = sa.select(*columns, sa.func.count().label("runs")).where(*_bounds(connection, query)).group_by(*columns)
     counts: dict[str, Counter[str]] = {facet: Counter() for facet in _FACETS}
     for row in connection.execute(asked):
@@ -99,10 +100,17 @@ def _choices(query: RunQuery) -> list[sa.ColumnElement[bool]]:
     chosen = {"state": query.states, "status": query.statuses, "model": query.models}
     chosen |= {"suite": query.suites, "kind": query.kinds}
     fits: list[sa.ColumnElement[bool]] = [RUNS.c[name].in_(values) for name, values in chosen.items() if values]
+    if query.costs:
+        fits.append(sa.or_(sa.false(), *(_within(*COSTS[name]) for name in query.costs if name in COSTS)))
     if query.reasons:
         padded = " " + RUNS.c.reasons + " "
         fits.append(sa.or_(*(padded.contains(f" {reason} ", autoescape=True) for reason in query.reasons)))
     return fits
+
+
+def _within(least: int, end: int | None) -> sa.ColumnElement[bool]:
+    is_enough = RUNS.c.tokens >= least
+    return is_enough if end is None else is_enough & (RUNS.c.tokens < end)
 
 
 def _bounds(connection: sa.Connection, query: RunQuery) -> list[sa.ColumnElement[bool]]:

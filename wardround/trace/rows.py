@@ -14,6 +14,15 @@ from wardround.trace.events import Origin
 MILLION = 1_000_000
 """Tokens that a price is for."""
 
+COSTS: dict[str, tuple[int, int | None]] = {
+    "under 3k tokens": (0, 3_000),
+    "3k to 10k tokens": (3_000, 10_000),
+    "10k to 30k tokens": (10_000, 30_000),
+    "30k to 100k tokens": (30_000, 100_000),
+    "100k tokens and more": (100_000, None),
+}
+"""Classes of what runs cost: the first number of tokens of each, and the first that is too many."""
+
 Sort = Literal["started", "probability", "tokens", "seconds", "diagnosis", "case", "model"]
 
 
@@ -49,6 +58,11 @@ class RunRow:
     money: float | None
     """In the currency of the prices; nothing where none were given."""
 
+    @property
+    def cost(self) -> str:
+        """Which of `COSTS` it is in: tokens are what every run has, prices only some."""
+        return next(name for name, (_, end) in COSTS.items() if end is None or self.tokens < end)
+
 
 @dataclass(frozen=True)
 class RunQuery:
@@ -62,6 +76,8 @@ class RunQuery:
     models: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
+    """Of `COSTS`."""
     case: str | None = None
     """Id of the case."""
     since: datetime | None = None

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
-REVISION = "0002"
+REVISION = "0004"
 """Of the tables below: that of the newest file in `migrations/versions`."""
 
 METADATA = sa.MetaData()
@@ -127,8 +127,11 @@ ANNOTATIONS = sa.Table(
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("who", Name, nullable=False),
     sa.Column("time", Name, nullable=False),
+    sa.Column("reason", Name),
+    sa.Column("truth", Name),
 )
-"""By the run's id, so that they outlive a run that is begun again."""
+"""By the run's id, so that they outlive a run that is begun again. `truth` holds ids of conditions with blanks between
+them: none of them is something else than no value, which says that the truth is not known."""
 
 TOMBSTONES = sa.Table(
     "tombstones",
@@ -156,7 +159,9 @@ SORTS: dict[str, sa.ColumnElement[Any]] = {
 for _name, _by in SORTS.items():
     sa.Index(f"ix_runs_by_{_name}", _by, RUNS.c.key)
 sa.Index("ix_runs_changed", RUNS.c.changed)
-sa.Index("ix_runs_facets", *(RUNS.c[name] for name in ("state", "status", "model", "suite", "kind", "reasons")))
+FACETS = ("state", "status", "model", "suite", "kind", "reasons", "tokens")
+"""Columns that runs are counted by, from the index alone."""
+sa.Index("ix_runs_facets", *(RUNS.c[name] for name in FACETS))
 sa.Index(
     "ix_runs_unindexed",
     RUNS.c.key,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from wardround.core.errors import StoreError, UsageError
-from wardround.trace import annotating, artifacts, connecting, forgetting, listing, reading, searching, writing
+from wardround.trace import annotating, artifacts, connecting, forgetting, listing, reading, searching, triages, writing
 from wardround.trace.annotating import Annotation
 from wardround.trace.artifacts import Artifact
 from wardround.trace.events import EVENT, Event, RunStarted
@@ -254,6 +254,11 @@ class RunStore:
             after = part[-1][0]
             yield from (annotation for _, annotation in part)
 
+    def specialties_named(self, runs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return the specialties that triage named, the leading one first, by run; without those it did not reach."""
+        with self._reading() as connection:
+            return triages.specialties_named(connection, runs)
+
     # Trust
 
     def head(self, run: str) -> str:
@@ -316,7 +321,13 @@ class RunStore:
         with self._writing() as connection:
             found = forgetting.older(connection, now - older_than if isinstance(older_than, timedelta) else older_than)
             counts = forgetting.remove_found(connection, found, why, now)
-        return self._purged(found, counts, caches, (), (), ())
+        return self._purged(found, counts, caches, found.runs, (), ())
+
+    def expiring(self, older_than: timedelta | datetime) -> tuple[str, ...]:
+        """Return the ids of the runs that `expire` would remove now."""
+        moment = datetime.now(UTC) - older_than if isinstance(older_than, timedelta) else older_than
+        with self._reading() as connection:
+            return forgetting.older(connection, moment).runs
 
     def _purged(
         self,

@@ -60,6 +60,19 @@ class Reason(StrEnum):
     """The answer is right, the writes are not: missing, not wanted, more than once, or with other content."""
 
 
+IN_WORDS: Mapping[Reason, str] = {
+    Reason.ERROR: "something around the agent failed",
+    Reason.LIMIT: "rounds or context used up",
+    Reason.FORMAT: "right or not, in a form that cannot be read or counted",
+    Reason.WRONG_PATIENT: "another patient",
+    Reason.WRONG_QUERY: "did not read what decides it",
+    Reason.WRONG_TIME_WINDOW: "another span of time",
+    Reason.WRONG_VALUE: "another answer",
+    Reason.WRONG_WRITE: "writes missing, unwanted or other",
+}
+"""What a class says, for tables and judgements."""
+
+
 def first_reason(*reasons: Reason | None) -> Reason | None:
     """Return the first of several reasons in the order of the list; None if there is none.
 

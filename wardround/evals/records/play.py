@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,7 @@ from wardround.agents.ehr.text_protocol import TextProtocol
 from wardround.core.errors import UsageError
 from wardround.evals.records.grading import Mode
 from wardround.evals.records.ground import RemoteGround, SandboxGround
+from wardround.evals.records.judging import judge
 from wardround.evals.records.suite import POLICIES, Graded, PolicyName, RecordSample, RecordSuite
 from wardround.graphs.ehr import EhrAgent
 from wardround.knowledge.clinician import reference_clinician
@@ -50,7 +52,7 @@ class Playing:
     """Of an OpenAI-compatible server."""
     seed: int = 0
     workspace: Path | None = None
-    """Where each episode is kept as a run."""
+    """Where each episode is kept as a run, and what came of it as a judgement; without one, nothing is."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ async def play(
         name = f"{suite.name}/{mode}/{playing.agent}/{sample.id}"
         episode = await agent.run(sample.prompt, session, case=name, api_base=base, sinks=[_runs(runs)])
         graded = await suite.grade(sample, episode, await place.changes(), place.before, mode, base)
+    if playing.workspace is not None:
+        judge(playing.workspace, runs[0], graded.grade, now=datetime.now(UTC))
     return Played(episode, graded, runs[0])
 
 
@@ -111,10 +115,16 @@ def _agent(suite: RecordSuite, sample: RecordSample, base: str, mode: Mode, play
         max_rounds=MAX_ROUNDS,
         budget=ROOM,
         seed=playing.seed,
+        suite=_suite_name(suite, mode),
         workspace=playing.workspace,
         base_url=playing.base_url,
         tools=lambda session: [] if isinstance(spoken, TextProtocol) else _tools(session, suite),
     )
+
+
+def _suite_name(suite: RecordSuite, mode: Mode) -> str:
+    """Return the suite by which runs are found: what is graded in other ways must never be counted together."""
+    return suite.name if len(suite.modes) == 1 else f"{suite.name}/{mode}"
 
 
 def _tools(session: RecordSession, suite: RecordSuite) -> Sequence[BaseTool]:
