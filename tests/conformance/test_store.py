@@ -562,35 +562,18 @@ def test_a_judgement_may_name_the_truth_and_a_class_of_failure(store: RunStore) 
     assert store.annotations("run_1") == list(store.labelled()) == list(said)
 
 
-def test_judgements_of_an_older_database_stay_and_name_no_truth(opened: Make) -> None:
-    store = opened()
-    consult(store, "run_1")
-    store.annotate(judged("run_1", "right", truth=("influenza",), reason="none"))
-    with database(store) as connection:
-        for column in ("truth", "reason"):
-            connection.execute(sa.text(f"ALTER TABLE annotations DROP COLUMN {column}"))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
-    newer = opened()
-    assert newer.annotations("run_1") == [judged("run_1", "right")]
-    newer.annotate(judged("run_1", "wrong", truth=("measles",)))
-    assert newer.annotations("run_1") == [judged("run_1", "wrong", truth=("measles",))]
-    newer.annotate(judged("run_1", "unsure", "B. Other"))
-    assert len(list(newer.labelled())) == 2
-
-
-def test_the_specialties_that_triage_named_are_read_for_many_runs_at_once(store: RunStore) -> None:
-    named = {"run_1": ("cardiology", "surgery"), "run_2": (), "run_3": tuple(f"specialty_{n}" for n in range(40))}
+def test_runs_are_read_by_their_ids_with_the_specialty_that_triage_named_first(store: RunStore) -> None:
+    named = {"run_1": ("cardiology", "surgery"), "run_2": ()}
     for run, specialties in named.items():
         recorder = Recorder(run, [store.writer(run)], clock=FixedClock(START))
         recorder.record(RunStarted, case="a", model="m", settings={})
         for given in (("first_thought",), specialties):  # of several the last one counts
-            triage = Triage(urgency=Urgency.URGENT, specialties=given, reasons=("a long reason " * 40,))
-            recorder.record(TriageGiven, triage=triage, routed=())
+            recorder.record(TriageGiven, triage=Triage(urgency=Urgency.URGENT, specialties=given), routed=())
         recorder.record(RunEnded, outcome=Outcome.DONE)
-    consult(store, "run_4", ends=False)
-    store.begin(RunStarted(run="run_5", seq=0, time=START, span="", case="a", model="m", settings={}))
-    assert store.specialties_named([*named, "run_4", "run_5", "run_6"]) == {**named, "run_4": ()}
-    assert store.specialties_named([]) == {}
+    store.begin(RunStarted(run="run_3", seq=0, time=START, span="", case="a", model="m", settings={}))
+    rows = {row.id: row.specialty for row in store.named([*named, "run_3", "run_4", "run"])}
+    assert rows == {"run_1": "cardiology", "run_2": "", "run_3": None}
+    assert store.named([]) == []
 
 
 # Forgetting

@@ -25,7 +25,7 @@ HERE = "http://127.0.0.1:8765"
 
 def judged(probability: float | None, right: bool, status: str = "final", case: str = "c") -> Judged:
     reasons = () if status == "final" else ("conflict", "vacuity")
-    figures = {"calls": 1, "tokens": 1, "seconds": None, "money": None, "urgency": None}
+    figures = {"calls": 1, "tokens": 1, "seconds": None, "money": None, "urgency": None, "specialty": None}
     row = RunRow("run_1", case, "consult", None, "m", NOON, "done", status, "flu", probability, reasons, **figures)  # type: ignore[arg-type]
     return Judged(row, right, "pulmonology", "cardiology", "pulmonology", False, None)
 

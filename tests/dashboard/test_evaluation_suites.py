@@ -20,6 +20,7 @@ from wardround.dashboard.judged import judgements
 from wardround.evals.labelling import label_runs
 from wardround.knowledge.loading import embedded
 from wardround.trace.annotating import Annotation
+from wardround.trace.events import TriageGiven
 from wardround.trace.store import RunStore
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -151,9 +152,9 @@ def consults(labelled: Path) -> Iterator[Ask]:
 def test_the_true_specialty_is_set_against_the_leading_one_of_triage(labelled: Path) -> None:
     with closing(RunStore.existing(labelled)) as store:
         found = {judged.row.case: judged for judged in judgements(store).runs}
-        named = store.specialties_named([judged.row.id for judged in found.values()])
-    for judged in found.values():
-        assert judged.asked == named[judged.row.id][0]
+        for judged in found.values():
+            (given,) = (e for e in store.events(judged.row.id) if isinstance(e, TriageGiven))
+            assert judged.asked == given.triage.specialties[0]
     assert {case: judged.truth for case, judged in found.items()} == {
         "belly": "surgery",
         "cough": "pulmonology",

@@ -52,5 +52,5 @@ def test_a_run_that_is_not_kept_cannot_be_opened() -> None:
 
 def test_a_dashboard_that_does_not_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "broken").write_text("no folder", "utf-8")
-    with pytest.raises(UsageError, match="the dashboard does not start: (.|\n)*broken"):
+    with pytest.raises(UsageError, match=r"the dashboard does not start: (.|\n)*broken"):
         open_run("run_x", tmp_path / "broken")

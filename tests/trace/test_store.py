@@ -90,6 +90,7 @@ def test_a_finished_run_is_listed_with_its_decision(store: RunStore) -> None:
             diagnosis="Influenza",
             probability=0.8,
             reasons=(),
+            specialty=None,
             urgency=None,
             calls=0,
             tokens=0,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from wardround.core.errors import UsageError
 from wardround.dashboard.measuring import Judged
 from wardround.knowledge.clinician import KnowledgeClinician, reference_clinician
 from wardround.trace.annotating import Annotation
-from wardround.trace.rows import RunRow
 from wardround.trace.store import RunStore
 
 OUTSIDE = "outside the knowledge"
@@ -57,14 +55,13 @@ def judgements(store: RunStore) -> Judgements:
 
 def _judged(store: RunStore, said: Mapping[str, Sequence[Annotation]]) -> Iterator[Judged]:
     clinician = reference_clinician()
-    rows = list(_rows(store, said))
-    named = store.specialties_named([row.id for row in rows if row.status is not None])
-    for row in rows:
+    for row in store.named(list(said)):  # without those that were forgotten since
+        if row.status is None and row.kind != "records":
+            continue
         about = said[row.id]
         right = any(annotation.label == "right" for annotation in about)
         condition = clinician.condition(row.diagnosis) if row.diagnosis else None
-        specialties = named.get(row.id)
-        asked = NO_TRIAGE if specialties is None else next(iter(specialties), NOBODY)
+        asked = NO_TRIAGE if row.specialty is None else row.specialty or NOBODY
         truth, fitting = _truth(about, clinician)
         yield Judged(
             row=row,
@@ -75,16 +72,6 @@ def _judged(store: RunStore, said: Mapping[str, Sequence[Annotation]]) -> Iterat
             fits=asked in fitting if fitting else None,
             failure=None if right else next((a.reason for a in about if a.reason is not None), NOT_SAID),
         )
-
-
-def _rows(store: RunStore, runs: Collection[str]) -> Iterator[RunRow]:
-    for run in runs:
-        try:
-            row = store.find(run)
-        except UsageError:  # forgotten since it was judged
-            continue
-        if row.status is not None or row.kind == "records":
-            yield row
 
 
 def _truth(about: Sequence[Annotation], clinician: KnowledgeClinician) -> tuple[str, frozenset[str]]:

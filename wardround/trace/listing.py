@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from wardround.core.errors import UsageError
+from wardround.trace.removing import parts
 from wardround.trace.rows import COSTS, Page, RunQuery, RunRow, run_row, stamp
 from wardround.trace.schema import FACETS, RUNS, SORTS
 from wardround.trace.searching import runs_with
@@ -24,8 +25,8 @@ _SHOWN = [
 MANY = 1000
 """Runs that are regarded where a beginning fits several."""
 _FACETS = {"state": "states", "status": "statuses", "reason": "reasons", "model": "models", "suite": "suites"}
-_FACETS |= {"kind": "kinds", "cost": "costs"}
-"""Names of what is counted, with the fields of a query that choose among it."""
+_FACETS |= {"kind": "kinds"}
+"""Names of what is counted beside the cost, with the fields of a query that choose among it."""
 
 
 def page(connection: sa.Connection, query: RunQuery) -> Page:
@@ -36,7 +37,7 @@ def page(connection: sa.Connection, query: RunQuery) -> Page:
     """
     if query.limit < 1 or query.sort not in SORTS:
         raise UsageError(f"no page of {query.limit} runs by {query.sort!r}; use 1 or more, by {', '.join(SORTS)}")
-    fits = [*_bounds(connection, query), *_choices(query)]
+    fits = [*_bounds(connection, query), *_choices(query), *_costs(query)]
     total = connection.execute(sa.select(sa.func.count()).select_from(RUNS).where(*fits)).scalar_one()
     by = SORTS[query.sort]
     order = [by.desc(), RUNS.c.key.desc()] if query.descending else [by, RUNS.c.key]
@@ -53,9 +54,9 @@ def facets(connection: sa.Connection, query: RunQuery) -> dict[str, dict[str, in
     Each count regards everything in the query but the choice among what it counts, so that the other choices show
     how many they would bring. Runs without a value are not counted.
     """
-    cost = sa.case(*((RUNS.c.tokens < end, name) for name, (_, end) in COSTS.items() if end), else_=[*COSTS][-1])
-    columns = [*(RUNS.c[name] for name in FACETS if name != "tokens"), cost.label("cost")]
-    asked = sa.select(*columns, sa.func.count().label("runs")).where(*_bounds(connection, query)).group_by(*columns)
+    columns = [RUNS.c[name] for name in FACETS if name != "tokens"]
+    fits = [*_bounds(connection, query), *_costs(query)]
+    asked = sa.select(*columns, sa.func.count().label("runs")).where(*fits).group_by(*columns)
     counts: dict[str, Counter[str]] = {facet: Counter() for facet in _FACETS}
     for row in connection.execute(asked):
         values = {facet: _values(row._asdict(), facet) for facet in _FACETS}
@@ -64,13 +65,31 @@ def facets(connection: sa.Connection, query: RunQuery) -> dict[str, dict[str, in
             if misses <= {facet}:
                 for value in values[facet]:
                     counts[facet][value] += row.runs
-    return {facet: dict(counted.most_common()) for facet, counted in counts.items()}
+    # Apart from the others, which are counted in the order of their index, and together with it four times as slowly.
+    counted = {facet: dict(values.most_common()) for facet, values in counts.items()}
+    return {**counted, "cost": _counted_by_cost(connection, query)}
+
+
+def _counted_by_cost(connection: sa.Connection, query: RunQuery) -> dict[str, int]:
+    cost = sa.case(*((RUNS.c.tokens < end, name) for name, (_, end) in COSTS.items() if end), else_=[*COSTS][-1])
+    fits = [*_bounds(connection, query), *_choices(query)]
+    asked = sa.select(cost.label("cost"), sa.func.count().label("runs")).where(*fits).group_by("cost")
+    return {row.cost: row.runs for row in connection.execute(asked)}
 
 
 def latest(connection: sa.Connection, fits: sa.ColumnElement[bool], limit: int) -> list[RunRow]:
     """Return the latest runs that fit."""
     query = sa.select(*_SHOWN).where(fits).order_by(RUNS.c.started.desc(), RUNS.c.key.desc()).limit(limit)
     return [run_row(row._asdict()) for row in connection.execute(query)]
+
+
+def named(connection: sa.Connection, runs: Sequence[str]) -> list[RunRow]:
+    """Return the runs of these ids that are there, in any order."""
+    found = []
+    for some in parts(runs):
+        query = sa.select(*_SHOWN).where(RUNS.c.id.in_(some))
+        found += [run_row(row._asdict()) for row in connection.execute(query)]
+    return found
 
 
 def beginning(connection: sa.Connection, column: sa.Column[Any], stem: str) -> list[RunRow]:
@@ -100,12 +119,15 @@ def _choices(query: RunQuery) -> list[sa.ColumnElement[bool]]:
     chosen = {"state": query.states, "status": query.statuses, "model": query.models}
     chosen |= {"suite": query.suites, "kind": query.kinds}
     fits: list[sa.ColumnElement[bool]] = [RUNS.c[name].in_(values) for name, values in chosen.items() if values]
-    if query.costs:
-        fits.append(sa.or_(sa.false(), *(_within(*COSTS[name]) for name in query.costs if name in COSTS)))
     if query.reasons:
         padded = " " + RUNS.c.reasons + " "
         fits.append(sa.or_(*(padded.contains(f" {reason} ", autoescape=True) for reason in query.reasons)))
     return fits
+
+
+def _costs(query: RunQuery) -> list[sa.ColumnElement[bool]]:
+    within = [_within(*COSTS[name]) for name in query.costs if name in COSTS]
+    return [sa.or_(sa.false(), *within)] if query.costs else []
 
 
 def _within(least: int, end: int | None) -> sa.ColumnElement[bool]:

@@ -49,6 +49,8 @@ class RunRow:
     reasons: tuple[str, ...]
     """Codes of the gate's reasons."""
     urgency: str | None
+    specialty: str | None
+    """That triage named first; empty where it named none, nothing where there was no triage."""
     calls: int
     """Model calls; what was answered from the log of the same run is not counted, here and below."""
     tokens: int
@@ -119,7 +121,7 @@ def run_row(values: Mapping[str, Any]) -> RunRow:
         started=datetime.fromisoformat(values["started"]),
         reasons=tuple(values["reasons"].split()),
         **{name: values[name] for name in ("kind", "suite", "model", "state", "status", "diagnosis", "probability")},
-        **{name: values[name] for name in ("urgency", "calls", "tokens", "seconds", "money")},
+        **{name: values[name] for name in ("urgency", "specialty", "calls", "tokens", "seconds", "money")},
     )
 
 
@@ -136,7 +138,7 @@ def begun(started: Mapping[str, Any]) -> dict[str, Any]:
         "model": started["model"],
         "started": stamp(datetime.fromisoformat(started["time"])),
         "state": "running",
-        **dict.fromkeys(("status", "diagnosis", "probability", "urgency", "seconds")),
+        **dict.fromkeys(("status", "diagnosis", "probability", "urgency", "specialty", "seconds")),
         "reasons": "",
         "calls": 0,
         "tokens": 0,
@@ -185,6 +187,7 @@ def _answered(row: dict[str, Any], event: Mapping[str, Any]) -> None:
 
 def _triaged(row: dict[str, Any], event: Mapping[str, Any]) -> None:
     row["urgency"] = event["triage"]["urgency"]
+    row["specialty"] = next(iter(event["triage"].get("specialties", ())), "")
 
 
 def _decided(row: dict[str, Any], event: Mapping[str, Any]) -> None:

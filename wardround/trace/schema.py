@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
-REVISION = "0004"
+REVISION = "0002"
 """Of the tables below: that of the newest file in `migrations/versions`."""
 
 METADATA = sa.MetaData()
@@ -39,6 +39,7 @@ RUNS = sa.Table(
     sa.Column("probability", sa.Double),
     sa.Column("reasons", Name, nullable=False),
     sa.Column("urgency", Name),
+    sa.Column("specialty", Name),
     sa.Column("calls", sa.Integer, nullable=False),
     sa.Column("tokens", sa.BigInteger, nullable=False),
     sa.Column("seconds", sa.Double),

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from wardround.core.errors import StoreError, UsageError
-from wardround.trace import annotating, artifacts, connecting, forgetting, listing, reading, searching, triages, writing
+from wardround.trace import annotating, artifacts, connecting, forgetting, listing, reading, searching, writing
 from wardround.trace.annotating import Annotation
 from wardround.trace.artifacts import Artifact
 from wardround.trace.events import EVENT, Event, RunStarted
@@ -188,6 +188,11 @@ class RunStore:
         with self._reading() as connection:
             return listing.position(connection)
 
+    def named(self, runs: Sequence[str]) -> list[RunRow]:
+        """Return the runs of these ids that are there, in any order."""
+        with self._reading() as connection:
+            return listing.named(connection, runs)
+
     def find(self, prefix: str) -> RunRow:
         """Return the run whose id, or case id, begins so; the latest where a case has several.
 
@@ -253,11 +258,6 @@ class RunStore:
                 return
             after = part[-1][0]
             yield from (annotation for _, annotation in part)
-
-    def specialties_named(self, runs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Return the specialties that triage named, the leading one first, by run; without those it did not reach."""
-        with self._reading() as connection:
-            return triages.specialties_named(connection, runs)
 
     # Trust
 

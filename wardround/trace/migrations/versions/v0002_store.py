@@ -65,7 +65,7 @@ def _make_runs() -> dict[str, sa.Table]:
         *_names("status", "diagnosis"),
         sa.Column("probability", sa.Double),
         *_names("reasons", nullable=False),
-        *_names("urgency"),
+        *_names("urgency", "specialty"),
         sa.Column("calls", sa.Integer, nullable=False),
         sa.Column("tokens", sa.BigInteger, nullable=False),
         *(sa.Column(name, sa.Double) for name in ("seconds", "money", "price_in", "price_out")),
@@ -79,7 +79,7 @@ def _make_runs() -> dict[str, sa.Table]:
     for name, by in _SORTS.items():
         op.create_index(f"ix_runs_by_{name}", "runs", [sa.text(by), "key"])
     op.create_index("ix_runs_changed", "runs", ["changed"])
-    op.create_index("ix_runs_facets", "runs", ["state", "status", "model", "suite", "kind", "reasons"])
+    op.create_index("ix_runs_facets", "runs", ["state", "status", "model", "suite", "kind", "reasons", "tokens"])
     waits = sa.text("indexed < length")
     op.create_index("ix_runs_unindexed", "runs", ["key"], sqlite_where=waits, postgresql_where=waits)
     return {"texts": texts, "runs": runs}
@@ -162,6 +162,7 @@ def _make_notes() -> None:
         *_names("target", "item", "label", nullable=False),
         sa.Column("why", sa.Text, nullable=False),
         *_names("who", "time", nullable=False),
+        *_names("reason", "truth"),
     )
     op.create_table(
         "tombstones",
