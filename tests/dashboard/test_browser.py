@@ -2,16 +2,12 @@
 
 import datetime as dt
 import re
-import shutil
-import socket
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
+from starlette.applications import Starlette
 
 import wardround as wr
 from wardround.dashboard.app import create_app
@@ -21,21 +17,7 @@ from wardround.trace.events import ModelAnswered, ModelAsked, RunStarted, Suspen
 from wardround.trace.store import RunStore
 from wardround.trace.views import evidence_graph
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-    pytest.mark.slow,
-]
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parents[2] / "examples" / "cases"
 HOSTILE = (
     "<script>window.broken=1</script><img src=x onerror=window.broken=1>\"'><svg onload=window.broken=1>"
@@ -43,32 +25,7 @@ HOSTILE = (
 )
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 BAD = "run_badbadbadbad"
-CONTRAST = """() => {
-  const part = (c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
-  const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-  const numbers = (c) => (c.match(/[\\d.]+/g) || []).map(Number);
-  const behind = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = numbers(getComputedStyle(e).backgroundColor);
-      if (c.length === 3 || (c.length === 4 && c[3] === 1)) return c.slice(0, 3);
-    }
-    return [255, 255, 255];
-  };
-  const poor = [];
-  for (const e of document.querySelectorAll("body *")) {
-    const says = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (!says || !e.getClientRects().length || e.closest("svg, .visually-hidden, .skip, :disabled")) continue;
-    const style = getComputedStyle(e);
-    const [a, b] = [light(numbers(style.color).slice(0, 3)), light(behind(e))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    const size = parseFloat(style.fontSize);
-    const least = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
-    const what = `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 40)}`;
-    if (ratio < least) poor.push(`${ratio.toFixed(2)} ${what}`);
-  }
-  return poor;
-}"""
-"""Texts whose contrast is below WCAG 2.2 AA (success criterion 1.4.3)."""
+Readable = Callable[[Any], list[str]]
 
 
 @pytest.fixture(scope="module")
@@ -121,46 +78,9 @@ def ids(workspace: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def address(workspace: Path) -> Iterator[str]:
-    """Where the dashboard is served."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(workspace), host="127.0.0.1", port=port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 30
-    while not server.started:
-        assert time.monotonic() < until, "the server does not start"
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, without a window."""
-    with sync_api.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def tab(browser: Any, address: str) -> Iterator[Any]:
-    """A page of 1280 pixels that asks nobody else for anything, and on which nothing goes wrong."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("dialog", lambda dialog: wrong.append(f"dialog {dialog.message}"))
-    page.on("request", lambda sent: None if sent.url.startswith((address, "data:")) else wrong.append(sent.url))
-    page.set_default_timeout(15_000)
-    yield page
-    context.close()
-    assert wrong == []
+def pages(workspace: Path) -> Starlette:
+    """The dashboard of the workspace."""
+    return create_app(workspace)
 
 
 def pages_of(ids: dict[str, str], case: str = "sudden-headache") -> list[str]:
@@ -171,13 +91,13 @@ def pages_of(ids: dict[str, str], case: str = "sudden-headache") -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_and_can_be_read_in_light_and_dark(
-    tab: Any, address: str, ids: dict[str, str], scheme: str
+    tab: Any, address: str, ids: dict[str, str], hard_to_read: Readable, scheme: str
 ) -> None:
     tab.emulate_media(color_scheme=scheme)
     for path in pages_of(ids):
         tab.goto(address + path)
         assert tab.evaluate("document.documentElement.scrollWidth") <= 1280, path
-        assert tab.evaluate(CONTRAST) == [], path
+        assert hard_to_read(tab) == [], path
 
 
 def test_light_and_dark_can_be_chosen_and_are_remembered(tab: Any, address: str) -> None:
@@ -189,13 +109,15 @@ def test_light_and_dark_can_be_chosen_and_are_remembered(tab: Any, address: str)
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != before
 
 
-def test_print_leaves_out_what_cannot_be_pressed_on_paper(tab: Any, address: str, ids: dict[str, str]) -> None:
+def test_print_leaves_out_what_cannot_be_pressed_on_paper(
+    tab: Any, address: str, ids: dict[str, str], hard_to_read: Readable
+) -> None:
     tab.goto(f"{address}/runs/{ids['sudden-headache']}")
     tab.emulate_media(media="print", color_scheme="dark")
     for hidden in ("header.frame nav", ".theme", ".annotate"):
         assert tab.locator(hidden).first.is_hidden(), hidden
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert tab.evaluate(CONTRAST) == []
+    assert hard_to_read(tab) == []
 
 
 def test_every_link_of_every_page_leads_somewhere(tab: Any, address: str, ids: dict[str, str]) -> None:
@@ -307,6 +229,28 @@ def test_evidence_is_switched_off_and_weighed_again(
         tab.locator(f'#what-if-form input[value="{mark_of(document)}"]').check()
     figures = tab.locator("#what-if tbody tr").first.locator("td.num").all_inner_texts()
     assert figures[0] != figures[1]
+
+
+def test_a_run_is_done_over_with_an_edited_answer_and_from_a_checkpoint(
+    tab: Any, address: str, ids: dict[str, str], workspace: Path
+) -> None:
+    run = ids["chest-pain"]
+    tab.goto(f"{address}/runs/{run}/course")
+    call = tab.locator("details.call", has_text="AttendingAnswer").last
+    call.locator("summary").first.click()
+    call.locator("#call-messages").wait_for()
+    call.locator("details.fork summary").click()
+    call.get_by_label("In place of it").fill('{"diagnosis": null, "argument": []}')
+    with tab.expect_navigation(timeout=60_000):
+        call.get_by_role("button", name="Do it over").click()
+    assert "another answer to call_" in tab.locator("main").inner_text()
+    edited = RunStore.existing(workspace).find(tab.url.rpartition("/")[2])
+    assert (edited.status, edited.id != run) == ("abstained", True)
+    tab.goto(f"{address}/runs/{run}/course")
+    tab.locator('form.fork input[value="attending"]').check()
+    with tab.expect_navigation(timeout=60_000):
+        tab.get_by_role("button", name="Do it over from there").click()
+    assert "all asked anew from attending on" in tab.locator("main").inner_text()
 
 
 def test_a_claim_is_judged_where_it_is_shown_and_appears_in_the_review(

@@ -404,7 +404,7 @@ def test_a_sink_sends_a_resumed_run_whole_where_it_is_given_the_earlier_log(rece
 def test_a_kept_run_is_sent_by_the_command(receiver: Receiver, tmp_path: Path, content: bool) -> None:
     consult = wr.Ward("reference", workspace=tmp_path).consult(wr.Case(narrative="30-year-old woman. Dysuria."))
     store = RunStore.existing(tmp_path)
-    said = send_run(store, consult.run, receiver.url, content=content)
+    said = send_run(store.events(consult.run), receiver.url, content=content)
     store.close()
     trace = trace_of(consult.events, Privacy(content=content))
     assert_the_same(receiver.spans, trace)

@@ -9,7 +9,9 @@ import typer
 
 from wardround.cli.asking import BaseUrl
 from wardround.cli.consult import Workspace
-from wardround.cli.terminal import check_target, print_json, printable, write_file
+from wardround.cli.exports import export
+from wardround.cli.forgetting import expire, forget
+from wardround.cli.terminal import print_json, printable
 from wardround.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,55 +102,7 @@ def show(run: Run, workspace: Workspace = Path(".wardround"), as_json: Json = Fa
     console.print(printable(timeline(events)), markup=False)
 
 
-@runs.command()
-def export(
-    run: Run,
-    workspace: Workspace = Path(".wardround"),
-    out: Annotated[Path | None, typer.Option(help="File; standard output without it.")] = None,
-    otlp: Annotated[
-        str | None, typer.Option(metavar="URL", help="Send it as OpenTelemetry spans to this address instead.")
-    ] = None,
-    content: Annotated[
-        bool, typer.Option("--content", help="With --otlp: send what was said of the patient too.")
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Write it as one HTML file that needs no other instead.")
-    ] = None,
-) -> None:
-    """Write a run's events as JSON lines, or its pages as one file, or send it to a trace tool."""
-    from wardround.trace.store import export_lines
-
-    if (content and otlp is None) or sum(target is not None for target in (out, otlp, html)) > 1:
-        raise UsageError("give one of --out, --otlp and --html; --content goes with --otlp")
-    if html is not None:
-        check_target(html, "--html")
-        write_file(html, _as_html(_store(workspace), run), "--html")
-        return
-    if otlp is not None:
-        from wardround.cli.telemetry import send_run
-
-        typer.echo(send_run(_store(workspace), run, otlp, content=content))
-        return
-
-    if out is not None:
-        check_target(out, "--out")
-    store = _store(workspace)
-    lines = export_lines(store.events(store.find(run).id))
-    if out is None:
-        typer.echo(lines, nl=False)
-    else:
-        write_file(out, lines, "--out")
-
-
-def _as_html(store: RunStore, run: str) -> str:
-    from wardround.core.case import Case
-    from wardround.core.extras import require
-
-    require("jinja2", extra="dashboard")
-    from wardround.dashboard.exporting import export_html
-
-    row = store.find(run)
-    return export_html(store.events(row.id), Case.model_validate_json(store.case(row.id)))
+runs.command()(export)
 
 
 @runs.command()
@@ -275,36 +229,8 @@ def verify(run: Run, workspace: Workspace = Path(".wardround"), as_json: Json = 
         typer.echo(f"{row.id}: its log is what was written; it ends with {store.head(row.id)}")
 
 
-@runs.command()
-def forget(
-    run: Annotated[list[str] | None, typer.Option("--run", help="Id of a run.")] = None,
-    case: Annotated[list[str] | None, typer.Option("--case", help="Id of a case; all its runs go.")] = None,
-    patient: Annotated[
-        list[str] | None, typer.Option("--patient", help="Id of a patient; all runs go that name it.")
-    ] = None,
-    why: Annotated[str, typer.Option(help="For the tombstones; must name nobody.")] = "on request",
-    workspace: Workspace = Path(".wardround"),
-    as_json: Json = False,
-) -> None:
-    """Remove runs, cases or patients for good, and search for what is left of them."""
-    from wardround.models.keeping import CallCache
-
-    store = _store(workspace)
-    cached = workspace / "calls.db" if isinstance(workspace, Path) else None
-    caches = [CallCache(cached)] if cached is not None and cached.is_file() else []
-    done = store.forget(runs=run or (), cases=case or (), patients=patient or (), why=why, caches=caches)
-    if as_json:
-        print_json(
-            {"runs": list(done.runs), "cached": done.cached, "searched": list(done.searched), "left": list(done.left)}
-        )
-    else:
-        typer.echo(
-            f"{len(done.runs)} runs forgotten, {done.cached} cached answers; searched {len(done.searched)} places"
-        )
-        for place in done.left:
-            typer.echo(f"  still in {printable(place)}")
-    if not done.is_complete:
-        raise typer.Exit(1)
+runs.command()(forget)
+runs.command()(expire)
 
 
 @runs.command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -20,8 +20,9 @@ from wardround.core.errors import WardroundError
 from wardround.dashboard.course import course_page, passes_of, span_kinds
 from wardround.dashboard.evidence import evidence_page
 from wardround.dashboard.heading import head_of
-from wardround.dashboard.images import images_of, pixels
+from wardround.dashboard.images import Image, images_of, pixels
 from wardround.dashboard.links import FileLinks
+from wardround.dashboard.masks import Fetch, coloured, with_masks
 from wardround.dashboard.record import record_page
 from wardround.dashboard.rendering import environment, page_context
 from wardround.dashboard.report import report_page
@@ -32,20 +33,25 @@ STYLES = ("wardround.css", "run.css")
 SCRIPTS = ("run.js",)
 
 
-def export_html(events: Sequence[Event], case: Case, *, with_images: bool = True) -> str:
+def export_html(
+    events: Sequence[Event], case: Case, *, with_images: bool = True, fetch: Fetch = lambda name: None
+) -> str:
     """Return a run as one HTML document that needs no other file and no network.
 
     Args:
         events: The run's log.
         case: The patient or the task; all that the pages show of it will be in the file.
         with_images: Whether the pixels of its images go into the file; without them their place is kept.
+        fetch: Returns what is kept with the run, as `wardround.dashboard.masks.kept_with` does; without it images are
+            read from their own files, and masks, which have none, are not drawn.
     """
     made = environment()
-    links = FileLinks(images=_embedded(events, case) if with_images else {})
+    images = with_masks(images_of(events, case, views.evidence_graph(events)), fetch)
+    links = _embedded(events, case, images, fetch) if with_images else FileLinks()
     head = {"head": head_of(events, case)}
     parts = {
         name: Markup(made.get_template(f"run_{name}_body.html").render(page_context(links, name, {**head, **values})))
-        for name, values in _parts(events, case).items()
+        for name, values in _parts(events, case, images).items()
     }
     style, script = _static(STYLES), _static(SCRIPTS)
     policy = (
@@ -57,27 +63,35 @@ def export_html(events: Sequence[Event], case: Case, *, with_images: bool = True
     return made.get_template("run_export.html").render(context)
 
 
-def _parts(events: Sequence[Event], case: Case) -> dict[str, dict[str, Any]]:
+def _parts(events: Sequence[Event], case: Case, images: Sequence[Image]) -> dict[str, dict[str, Any]]:
     course = course_page(events, case)
     more = {"kinds": span_kinds(), "shown_ids": {span.id for span in course["spans"]}, "passes": passes_of(events)}
     return {
-        "report": report_page(events, case),
+        "report": {**report_page(events, case), "images": images},
         "evidence": {**evidence_page(events, case), "without_marks": [], "without_ids": []},
         "course": course | more,
         "record": record_page(events, case),
     }
 
 
-def _embedded(events: Sequence[Event], case: Case) -> Mapping[str, str]:
-    """The images of a run as `data:` URIs; one that cannot be read any more is left out, and the page says so."""
-    found = {}
-    for image in images_of(events, case, views.evidence_graph(events)):
+def _embedded(events: Sequence[Event], case: Case, images: Sequence[Image], fetch: Fetch) -> FileLinks:
+    """Images and masks as `data:` URIs; an image that cannot be read any more is left out, and the page says so."""
+    found, masks = {}, {}
+    for image in images:
+        data = fetch(image.name)
         try:
-            data = pixels(events, case, image.name)
+            found[image.name] = _uri(data if data is not None else pixels(events, case, image.name))
         except WardroundError:
             continue
-        found[image.name] = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
-    return found
+        for name in {region.mask for region in image.regions if region.mask is not None and region.is_drawn}:
+            mask = fetch(name)
+            if mask is not None:
+                masks[name] = _uri(coloured(mask))
+    return FileLinks(images=found, masks=masks)
+
+
+def _uri(data: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
 
 
 @cache

@@ -2,14 +2,15 @@
 
 The pixels are read anew from where the case says they are, and shown only where they are the very bytes that the log
 names. A region is a place on an image that a source names in the manner of W3C Media Fragments: its document is
-`image:SHA256#xywh=percent:x,y,w,h`, or `#xywh=x,y,w,h` in pixels, or `#polygon=x,y,x,y,...` in pixels.
+`image:SHA256#xywh=percent:x,y,w,h`, or `#xywh=x,y,w,h` in pixels, or `#polygon=x,y,x,y,...` in pixels. One that is a
+mask, `#mask=SHA256`, is only named here; what it covers is read by `wardround.dashboard.masks`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from markupsafe import Markup
@@ -26,20 +27,34 @@ _DOCUMENT = re.compile(r"image:([0-9a-f]{64})(?:#(.*))?", re.DOTALL)
 _NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
 _BOX = re.compile(rf"xywh=(percent:|pixel:)?({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})")
 _POLYGON = re.compile(rf"polygon=({_NUMBER}(?:,{_NUMBER}){{5,399}})")
+_MASK = re.compile(r"mask=([0-9a-f]{64})")
+Corners = tuple[tuple[float, float], ...]
 SIDE = 1024
 """Pixels of the longer side where the run does not say."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """A place on an image, its corners as shares of width and height in [0, 1]."""
+    """A place on an image."""
 
     source: str
     """Id of the source that names it."""
     words: str
-    corners: tuple[tuple[float, float], ...]
-    is_mask: bool
-    """Whether it is an outline, and not only a box."""
+    kind: str
+    """box, outline or mask."""
+    corners: Corners = ()
+    """As shares of width and height in [0, 1]; of a mask its uppermost pixel, once it is read."""
+    mask: str | None = None
+    """SHA-256 of the file of a mask."""
+    share: float | None = None
+    """Of the image that it covers, in [0, 1]; of an outline, and of a mask that is not read, unknown."""
+    problem: str = ""
+    """Why it is not drawn."""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it can be laid over its image."""
+        return bool(self.corners) and not self.problem
 
 
 @dataclass(frozen=True)
@@ -103,49 +118,61 @@ def region_of(source: Source, image: Image) -> Region | None:
     found = _DOCUMENT.fullmatch(source.document)
     if found is None or found[1] != image.name or found[2] is None or not image.width or not image.height:
         return None
-    width, height = float(image.width), float(image.height)
-    box, outline = _BOX.fullmatch(found[2]), _POLYGON.fullmatch(found[2])
-    corners: tuple[tuple[float, float], ...]
-    if box is not None:
+    place, width, height = found[2], float(image.width), float(image.height)
+    if (mask := _MASK.fullmatch(place)) is not None:
+        return Region(source=source.id, words=source.text, kind="mask", mask=mask[1])
+    if (box := _BOX.fullmatch(place)) is not None:
         x, y, w, h = (float(value) for value in box.groups()[1:])
         across, down = (100.0, 100.0) if box[1] == "percent:" else (width, height)
-        corners = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
-    elif outline is not None:
+        corners = tuple((a / across, b / down) for a, b in ((x, y), (x + w, y), (x + w, y + h), (x, y + h)))
+        kind, share = "box", w * h / (across * down)
+    elif (outline := _POLYGON.fullmatch(place)) is not None:
         values = [float(value) for value in outline[1].split(",")]
-        corners, across, down = tuple(zip(values[::2], values[1::2], strict=False)), width, height
+        pairs = zip(values[::2], values[1::2], strict=False)
+        corners, kind, share = tuple((x / width, y / height) for x, y in pairs), "outline", None
     else:
         return None
-    shares = tuple((x / across, y / down) for x, y in corners)
-    if not all(math.isfinite(v) and 0.0 <= v <= 1.0 for pair in shares for v in pair):
+    if not all(math.isfinite(v) and 0.0 <= v <= 1.0 for pair in corners for v in pair):
         return None
-    return Region(source=source.id, words=source.text, corners=shares, is_mask=outline is not None)
+    return Region(source=source.id, words=source.text, kind=kind, corners=corners, share=share)
 
 
-def overlay(image: Image, chosen: str | None = None) -> Markup:
+def overlay(image: Image, chosen: str | None = None, address: Callable[[str], str | None] | None = None) -> Markup:
     """Draw the regions of an image, to be laid over it; empty where there is none.
 
     Args:
         image: Read by a model.
         chosen: Id of the source whose region stands out; all do where not given.
+        address: Where the coloured picture of a mask is, by the mask's name; without it no mask is drawn.
     """
     if not image.regions or not image.width or not image.height:
         return Markup("")
     parts = []
     for n, region in enumerate(image.regions, start=1):
-        points = " ".join(f"{x * image.width:.1f},{y * image.height:.1f}" for x, y in region.corners)
-        faint = "" if chosen in (None, region.source) else " im-faint"
-        kind = "im-mask" if region.is_mask else "im-box"
-        x, y = region.corners[0]
-        size = max(image.width, image.height) / 32
-        label = (
-            f'<text class="im-label" x="{x * image.width + 3:.1f}" y="{max(size, y * image.height - 4):.1f}" '
-            f'font-size="{size:.1f}">{n}</text>'
-        )
-        words = harmless(visible(region.words[:300]))
-        shape = f'<polygon class="{kind}" points="{points}"/>'
-        parts.append(f'<g class="im-region{faint}"><title>{words}</title>{shape}{label}</g>')
+        shape = _shape(region, image.width, image.height, address) if region.is_drawn else ""
+        if shape:
+            faint = "" if chosen in (None, region.source) else " im-faint"
+            words = f"<title>{harmless(visible(region.words[:300]))}</title>"
+            label = _label(n, region, image.width, image.height)
+            parts.append(f'<g class="im-region im-n{n}{faint}">{words}{shape}{label}</g>')
     box = f'viewBox="0 0 {image.width} {image.height}"'
     return Markup(f'<svg class="im-overlay" {box} role="img" aria-label="marked regions">{"".join(parts)}</svg>')
+
+
+def _shape(region: Region, width: int, height: int, address: Callable[[str], str | None] | None) -> str:
+    if region.mask is None:
+        points = " ".join(f"{x * width:.1f},{y * height:.1f}" for x, y in region.corners)
+        return f'<polygon class="im-{region.kind}" points="{points}"/>'
+    where = address(region.mask) if address is not None else None
+    size = f'width="{width}" height="{height}" preserveAspectRatio="none"'
+    return f'<image class="im-mask" href="{harmless(where)}" {size}/>' if where else ""
+
+
+def _label(n: int, region: Region, width: int, height: int) -> str:
+    size = max(12.0, max(width, height) / 40)
+    x, y = region.corners[0]
+    place = f'x="{x * width + 3:.1f}" y="{max(size, y * height - 4):.1f}" font-size="{size:.1f}"'
+    return f'<text class="im-label" {place}>{n}</text>'
 
 
 def pixels(events: Sequence[Event], case: Case, name: str) -> bytes:

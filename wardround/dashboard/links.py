@@ -38,6 +38,10 @@ class Links(Protocol):
         """Return where the pixels of an image are."""
         ...
 
+    def mask(self, name: str) -> str | None:
+        """Return where the coloured picture of a mask is."""
+        ...
+
     def image_page(self, name: str, source: str | None = None) -> str | None:
         """Return where an image can be looked at closely, and a region of it."""
         ...
@@ -74,6 +78,10 @@ class RunLinks:
         """Return the path of an image's pixels."""
         return f"/runs/{quote(self.run)}/image/{quote(name)}.png"
 
+    def mask(self, name: str) -> str | None:
+        """Return the path of a mask's coloured picture."""
+        return f"/runs/{quote(self.run)}/mask/{quote(name)}.png"
+
     def image_page(self, name: str, source: str | None = None) -> str | None:
         """Return the path of the page on which an image can be looked at."""
         return f"/runs/{quote(self.run)}/image/{quote(name)}" + (f"?{urlencode({'source': source})}" if source else "")
@@ -98,6 +106,8 @@ class FileLinks:
 
     images: Mapping[str, str] = field(default_factory=dict)
     """`data:` URI by name of the image."""
+    masks: Mapping[str, str] = field(default_factory=dict)
+    """`data:` URI of its coloured picture by name of the mask."""
     is_file: bool = True
 
     def page(self, name: str) -> str:
@@ -111,6 +121,10 @@ class FileLinks:
     def image(self, name: str) -> str | None:
         """Return the pixels of an image themselves."""
         return self.images.get(name)
+
+    def mask(self, name: str) -> str | None:
+        """Return the coloured picture of a mask itself."""
+        return self.masks.get(name)
 
     def image_page(self, name: str, source: str | None = None) -> str | None:
         """Return nothing: the image stands where it is cited."""

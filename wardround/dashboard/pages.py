@@ -21,6 +21,7 @@ from wardround.dashboard.exporting import export_html
 from wardround.dashboard.heading import head_of
 from wardround.dashboard.images import images_of, pixels
 from wardround.dashboard.links import RunLinks, mark_of
+from wardround.dashboard.masks import Fetch, coloured, kept_with, with_masks
 from wardround.dashboard.record import known_ranges, record_page
 from wardround.dashboard.rendering import page_context
 from wardround.dashboard.report import report_page
@@ -34,6 +35,8 @@ Render = Callable[[Request, str, Mapping[str, Any]], Response]
 
 MOST_WITHOUT = 200
 """Sources that one address may switch off."""
+MOST_SWITCHED = 24
+"""Regions of an image with a switch of their own, for each of which the stylesheet has a rule."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def routes(store: RunStore, render: Render) -> list[Route]:
         Route("/runs/{run}/call/{seq:int}", pages.call, name="run-call"),
         Route("/runs/{run}/image/{name}.png", pages.pixels, name="run-pixels"),
         Route("/runs/{run}/image/{name}", pages.image, name="run-image"),
+        Route("/runs/{run}/mask/{name}.png", pages.mask, name="run-mask"),
         Route("/runs/{run}/event/{seq:int}", pages.event, name="run-event"),
         Route("/runs/{run}/case", pages.whole_case, name="run-case"),
         Route("/runs/{run}/export", pages.export, name="run-export"),
@@ -106,7 +110,10 @@ class _Pages:
     def report(self, request: Request) -> Response:
         """Answer with what a clinician sees first."""
         loaded = self._load(request)
-        return self._page(request, loaded, "report", report_page(loaded.events, loaded.case))
+        values = report_page(loaded.events, loaded.case)
+        return self._page(
+            request, loaded, "report", {**values, "images": with_masks(values["images"], self._kept(loaded))}
+        )
 
     def evidence(self, request: Request) -> Response:
         """Answer with the evidence, something highlighted or switched off as the address says."""
@@ -140,27 +147,37 @@ class _Pages:
         loaded = self._load(request)
         graph = views.evidence_graph(loaded.events)
         name = request.path_params["name"]
-        found = next((i for i in images_of(loaded.events, loaded.case, graph) if i.name == name), None)
-        if found is None:
+        named = [i for i in images_of(loaded.events, loaded.case, graph) if i.name == name]
+        if not named:
             raise HTTPException(404, "the run has no such image")
+        (found,) = with_masks(named[:1], self._kept(loaded))
         chosen = request.query_params.get("source")
         known = chosen if any(region.source == chosen for region in found.regions) else None
-        return self._page(request, loaded, "image", {"image": found, "chosen": known})
+        return self._page(request, loaded, "image", {"image": found, "chosen": known, "most_switched": MOST_SWITCHED})
 
     def pixels(self, request: Request) -> Response:
         """Answer with an image as a PNG file."""
         loaded, name = self._load(request), request.path_params["name"]
-        data = self._kept(loaded, name)
+        data = self._kept(loaded)(name)
         try:
             data = data if data is not None else pixels(loaded.events, loaded.case, name)
         except WardroundError as error:
             raise HTTPException(404, "the image cannot be shown as the run was shown it") from error
         return Response(data, media_type="image/png")
 
-    def _kept(self, loaded: Loaded, name: str) -> bytes | None:
-        """An image that is kept with its run, so that the file it was read from is not needed."""
-        named = {artifact.sha256: artifact.media_type for artifact in self._store.artifacts(loaded.run)}
-        return self._store.artifact(name)[0] if named.get(name) == "image/png" else None
+    def mask(self, request: Request) -> Response:
+        """Answer with a mask that is kept with the run, coloured to be laid over its image."""
+        data = self._kept(self._load(request))(request.path_params["name"])
+        if data is None:
+            raise HTTPException(404, "no such mask is kept with the run")
+        try:
+            return Response(coloured(data), media_type="image/png")
+        except WardroundError as error:
+            raise HTTPException(404, f"the mask cannot be shown: {error}") from error
+
+    def _kept(self, loaded: Loaded) -> Fetch:
+        """What fetches the images of a run from the store, so that the files they were read from are not needed."""
+        return kept_with(self._store, loaded.run)
 
     def event(self, request: Request) -> Response:
         """Answer with an event of the log as a text file."""
@@ -179,7 +196,7 @@ class _Pages:
     def export(self, request: Request) -> Response:
         """Answer with the whole run as one HTML file to be saved."""
         loaded = self._load(request)
-        text = export_html(loaded.events, loaded.case)
+        text = export_html(loaded.events, loaded.case, fetch=self._kept(loaded))
         return _saved(text, "text/html", f"{loaded.run}.html")
 
 

@@ -16,6 +16,9 @@ from markupsafe import Markup
 from wardround.core.evidence.lettering import fitted, harmless
 from wardround.dashboard.svg import BOTTOM, LEFT, RIGHT, SMALL, TOP, day, picture, soft, ticks, when_words
 
+LARGEST = 9.0
+"""Radius of the largest mark, in pixels."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -114,14 +117,29 @@ class _Area:
     width: float
     height: float
     left: float = LEFT
+    right: float = RIGHT
+    top: float = TOP
+    bottom: float = BOTTOM
+    gap: float = 6.0
+    """Pixels between the area and the figures beside it."""
 
     def x(self, value: float) -> float:
-        room = self.width - self.left - RIGHT
+        room = self.width - self.left - self.right
         return self.left + (room * (value - self.x0) / (self.x1 - self.x0) if self.x1 > self.x0 else room / 2)
 
     def y(self, value: float) -> float:
-        room = self.height - TOP - BOTTOM
-        return TOP + (room * (self.y1 - value) / (self.y1 - self.y0) if self.y1 > self.y0 else room / 2)
+        room = self.height - self.top - self.bottom
+        return self.top + (room * (self.y1 - value) / (self.y1 - self.y0) if self.y1 > self.y0 else room / 2)
+
+
+@dataclass(frozen=True)
+class _UnitArea(_Area):
+    """Of two shares: marks may stand on its very edge, so that words keep the largest mark away from it."""
+
+    right: float = LARGEST + 7.0
+    top: float = LARGEST + 18.0
+    bottom: float = LARGEST + 30.0
+    gap: float = LARGEST + 3.0
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
@@ -135,15 +153,15 @@ def _range(area: _Area, low: float | None, high: float | None) -> Iterator[str]:
     top = area.y(high if high is not None else area.y1)
     bottom = area.y(low if low is not None else area.y0)
     words = f"range {'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}"
-    size = f'width="{area.width - area.left - RIGHT:.1f}" height="{max(1.0, bottom - top):.1f}"'
+    size = f'width="{area.width - area.left - area.right:.1f}" height="{max(1.0, bottom - top):.1f}"'
     yield f'<g><title>{words}</title><rect class="pl-range" x="{area.left:g}" y="{top:.1f}" {size}/></g>'
 
 
 def _y_axis(area: _Area) -> Iterator[str]:
     for tick in ticks(area.y0, area.y1):
         y = area.y(tick)
-        yield f'<path class="pl-grid" d="M{area.left:g} {y:.1f}H{area.width - RIGHT:g}"/>'
-        yield f'<text class="pl-soft" x="{area.left - 6:g}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
+        yield f'<path class="pl-grid" d="M{area.left:g} {y:.1f}H{area.width - area.right:g}"/>'
+        yield soft(area.left - area.gap, y + 4, f"{tick:g}", "end")
 
 
 def probability_bar(
@@ -207,7 +225,7 @@ def reliability_diagram(bins: Sequence[Bin], *, width: int = 340) -> Markup:
         bins: With their numbers; empty ones are left out.
         width: Of the picture in pixels, which is square.
     """
-    area = _Area(0.0, 1.0, 0.0, 1.0, width, width)
+    area = _UnitArea(0.0, 1.0, 0.0, 1.0, width, width)
     parts = [*_unit_axes(area, "stated probability", "share that was right")]
     parts.append(f'<path class="pl-ideal" d="M{area.x(0):.1f} {area.y(0):.1f}L{area.x(1):.1f} {area.y(1):.1f}"/>')
     most = max((b.count for b in bins), default=1) or 1
@@ -216,7 +234,7 @@ def reliability_diagram(bins: Sequence[Bin], *, width: int = 340) -> Markup:
         if b.low is not None and b.high is not None:
             parts.append(f'<path class="pl-interval" d="M{x:.1f} {area.y(b.low):.1f}V{area.y(b.high):.1f}"/>')
         words = f"said {b.confidence:.0%}, right {b.accuracy:.0%}, n = {b.count}"
-        radius = 3.0 + 6.0 * math.sqrt(b.count / most)
+        radius = 3.0 + (LARGEST - 3.0) * math.sqrt(b.count / most)
         parts.append(
             f'<g><title>{words}</title><circle class="pl-point" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/></g>'
         )
@@ -234,23 +252,24 @@ def risk_coverage(points: Sequence[tuple[float, float]], *, target: float | None
     """
     ordered = sorted(points)
     top = min(1.0, max([0.1, *(risk for _, risk in ordered), target or 0.0]) * 1.1)
-    area = _Area(0.0, 1.0, 0.0, top, width, width * 0.75)
+    area = _UnitArea(0.0, 1.0, 0.0, top, width, width * 0.75)
     parts = [*_unit_axes(area, "share answered", "share wrong of those")]
     if target is not None:
         y = area.y(target)
         words = f"<title>target {target:.0%}</title>"
-        parts.append(f'<g>{words}<path class="pl-limit" d="M{LEFT:g} {y:.1f}H{width - RIGHT:g}"/></g>')
+        parts.append(f'<g>{words}<path class="pl-limit" d="M{area.left:g} {y:.1f}H{width - area.right:g}"/></g>')
     path = " ".join(f"{'L' if i else 'M'}{area.x(c):.1f} {area.y(r):.1f}" for i, (c, r) in enumerate(ordered))
     parts.append(f'<path class="pl-line" d="{path}"/>' if path else "")
     return picture(f"Risk-coverage curve, {len(ordered)} points", width, width * 0.75, parts)
 
 
-def _unit_axes(area: _Area, below: str, beside: str) -> Iterator[str]:
+def _unit_axes(area: _Area, below: str, above: str) -> Iterator[str]:
+    """Both axes; the name of the upright one stands above it, where no mark can lie."""
     yield from _y_axis(area)
-    bottom = area.height - BOTTOM
+    bottom = area.height - area.bottom
     for tick in ticks(0.0, 1.0):
         x = area.x(tick)
-        yield f'<path class="pl-grid" d="M{x:.1f} {TOP:g}V{bottom:.1f}"/>'
-        yield f'<text class="pl-soft" x="{x:.1f}" y="{bottom + 12:.1f}" text-anchor="middle">{tick:g}</text>'
-    yield soft(area.width - RIGHT, area.height - 2, below, "end")
-    yield soft(LEFT + 4, TOP + 10, beside)
+        yield f'<path class="pl-grid" d="M{x:.1f} {area.top:g}V{bottom:.1f}"/>'
+        yield soft(x, bottom + area.gap + 9, f"{tick:g}", "middle")
+    yield soft(area.width - area.right, area.height - 4, below, "end")
+    yield soft(2, 11, above)

@@ -1,11 +1,12 @@
 """Runs as they come to be: consults of the example cases, one with an image, one that waits, and record agents."""
 
 import asyncio
+import hashlib
 import json
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,24 +81,30 @@ def _words(message: BaseMessage) -> BaseMessage:
     return message.model_copy(update={"content": "\n".join(text for text in texts if text)})
 
 
-def png(width: int = 160, height: int = 120) -> bytes:
-    """A grey picture with a bright spot, as a PNG file."""
+def png(grey: Callable[[int, int], int], width: int = 160, height: int = 120) -> bytes:
+    """A grey picture as a PNG file, written without Pillow."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = b"".join(
-        b"\0" + bytes(230 if (x - 100) ** 2 + (y - 50) ** 2 < 400 else (x + y) % 90 + 20 for x in range(width))
-        for y in range(height)
-    )
+    rows = b"".join(b"\0" + bytes(grey(x, y) for x in range(width)) for y in range(height))
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def is_spot(x: int, y: int) -> bool:
+    """Whether a pixel lies in the bright spot of the picture."""
+    return (x - 100) ** 2 + (y - 50) ** 2 < 400
+
+
+MASK = png(lambda x, y: 255 if is_spot(x, y) else 0)
+"""Of the bright spot, which covers 1,245 of 19,200 pixels."""
 
 
 def image_case(folder: Path) -> Case:
     """A case with an image in a file."""
     path = folder / "chest.png"
-    path.write_bytes(png())
+    path.write_bytes(png(lambda x, y: 230 if is_spot(x, y) else (x + y) % 90 + 20))
     told = "64-year-old man. Cough with yellow sputum and fever of 38.9 degrees for three days. Breathless on stairs."
     return Case(id="with-image", narrative=told, images=(ImageRef(uri=str(path), modality="DX", body_part="CHEST"),))
 
@@ -128,11 +135,19 @@ def with_region(run: Run) -> Run:
         document=f"image:{sha256}#polygon=80,50,100,30,120,50,100,70",
         title="image 1, region 2",
     )
-    claim = Claim(agent="attending", text="There is an opacity.", kind=ClaimKind.FINDING, cites=(spot.id, outline.id))
+    mask = Source(
+        kind=SourceKind.IMAGE,
+        text="every pixel of the opacity",
+        document=f"image:{sha256}#mask={hashlib.sha256(MASK).hexdigest()}",
+        title="image 1, region 3",
+    )
+    sources = (spot, outline, mask)
+    cites = tuple(source.id for source in sources)
+    claim = Claim(agent="attending", text="There is an opacity.", kind=ClaimKind.FINDING, cites=cites)
     verdict = Verdict(
         claim=claim.id, label=VerdictLabel.NOT_ADDRESSED, severity=Severity.UNSCORED, reason="nobody can check it"
     )
-    items = [SourceItem(source=spot), SourceItem(source=outline), ClaimItem(claim=claim), VerdictItem(verdict=verdict)]
+    items = [*(SourceItem(source=source) for source in sources), ClaimItem(claim=claim), VerdictItem(verdict=verdict)]
     return inserted(run, items, "There is an opacity.")
 
 
@@ -298,6 +313,7 @@ def pages(workspace: Path, marked: Run, hostile: Run) -> Starlette:
     store = RunStore(workspace)
     for run, name in ((marked, "run_0123456789ab"), (hostile, hostile.id)):
         keep(store, run, name)
+    store.put(MASK, "image/png", run="run_0123456789ab")
     store.close()
     return create_app(workspace)
 

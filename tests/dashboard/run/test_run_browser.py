@@ -1,76 +1,22 @@
 """The pages of a run in a real browser: with scripts and without, and with words that want to act."""
 
-import shutil
-import socket
-import threading
-import time
-from collections.abc import Iterator
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
+from PIL import Image as Pillow
 
-from wardround.dashboard.exporting import export_html
+from wardround.dashboard.exporting import STYLES, _static, export_html
+from wardround.dashboard.masks import kept_with
+from wardround.dashboard.plots import Bar, Bin, Point, line_plot, reliability_diagram, risk_coverage, signed_bars
 from wardround.trace import views
+from wardround.trace.store import RunStore
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-    pytest.mark.slow,
-]
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+pytestmark = pytest.mark.slow
 MARKED, HOSTILE = "run_0123456789ab", "run_badbadbadbad"
-
-
-@pytest.fixture(scope="module")
-def address(pages: Starlette) -> Iterator[str]:
-    """Where the pages are served."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(pages, host="127.0.0.1", port=port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < until, "the server does not start"
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, without a window."""
-    with sync_api.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def tab(browser: Any) -> Iterator[Any]:
-    """A page of 1280 pixels, on which nothing may go wrong."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    yield page
-    context.close()
-    assert wrong == []
 
 
 def test_a_sentence_opens_what_it_rests_on_beside_it(tab: Any, address: str, ids: dict[str, str]) -> None:
@@ -186,6 +132,55 @@ def test_regions_window_and_zoom_of_an_image(tab: Any, address: str, marked: Any
     assert "levels-filter" in image.evaluate("i => getComputedStyle(i).filter")
 
 
+def yellow(element: Any) -> int:
+    """Pixels of an element that are coloured as regions are; the image itself is grey."""
+    with Pillow.open(io.BytesIO(element.screenshot())) as opened:
+        blue = opened.convert("RGB").split()[2]
+        red = opened.convert("RGB").split()[0]
+    return sum(r > b + 40 for r, b in zip(red.tobytes(), blue.tobytes(), strict=True))
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_masks_are_switched_off_one_by_one_and_all_at_once(
+    browser: Any, address: str, marked: Any, scripts: bool
+) -> None:
+    sha = next(e.sha256 for e in marked.events if e.event == "image_read")
+    page = browser.new_page(java_script_enabled=scripts)
+    page.goto(f"{address}/runs/{MARKED}/image/{sha}")
+    frame, mask = page.locator(".stage .frame"), page.locator("image.im-mask")
+    for n in (1, 2):
+        page.locator(f"#region-{n}").uncheck()
+    assert [page.locator(f".im-n{n}").is_visible() for n in (1, 2, 3)] == [False, False, True]
+    assert yellow(frame) > 1000
+    page.locator("#window-inverse").check()
+    assert yellow(frame) > 1000
+    page.locator("#window-plain").check()
+    page.locator("#mask").uncheck()
+    assert mask.is_hidden()
+    assert yellow(frame) == 0
+    page.locator("#mask").check()
+    page.locator("#region-3").uncheck()
+    assert mask.is_hidden()
+    assert yellow(frame) == 0
+    page.locator("#region-3").check()
+    page.locator("#zoom-200").check()
+    image = frame.locator("img")
+    assert mask.bounding_box() == pytest.approx(image.bounding_box(), abs=2)
+    page.close()
+
+
+def test_a_mask_is_drawn_in_the_exported_file(
+    tab: Any, marked: Any, pages: Any, workspace: Path, tmp_path: Path
+) -> None:
+    store, file = RunStore(workspace), tmp_path / "run.html"
+    file.write_text(export_html(marked.events, marked.case, fetch=kept_with(store, MARKED)), "utf-8")
+    store.close()
+    tab.goto(file.as_uri())
+    frame = tab.locator(".frame:visible").first
+    frame.scroll_into_view_if_needed()
+    assert yellow(frame) > 800
+
+
 def test_an_image_that_is_gone_says_so(
     browser: Any, address: str, marked: Any, workspace: Path, tmp_path: Path
 ) -> None:
@@ -194,7 +189,7 @@ def test_an_image_that_is_gone_says_so(
     away = picture.rename(tmp_path / "away.png")
     try:
         page = browser.new_page()
-        with page.expect_response("**/*.png") as answer:
+        with page.expect_response("**/image/*.png") as answer:
             page.goto(f"{address}/runs/{MARKED}/image/{sha}")
         assert answer.value.status == 404
         page.locator(".is-broken").wait_for()
@@ -235,34 +230,48 @@ def test_a_run_in_one_file_shows_its_parts_and_asks_for_nothing(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_their_ground(browser: Any, address: str, ids: dict[str, str], scheme: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
+def test_words_stand_out_from_their_ground(
+    tab: Any, address: str, ids: dict[str, str], hard_to_read: Callable[[Any], list[str]], scheme: str
+) -> None:
+    tab.emulate_media(color_scheme=scheme)
     for path in ("", "/evidence", "/course", "/record"):
-        page.goto(f"{address}/runs/{ids['contested']}{path}")
-        assert page.evaluate(CONTRAST) == []
-    context.close()
+        tab.goto(f"{address}/runs/{ids['contested']}{path}")
+        assert hard_to_read(tab) == []
 
 
-CONTRAST = """() => {
-  const parts = (c) => (c.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+OVERLAPS = """() => {
+  const box = (e) => e.getBoundingClientRect();
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
   const found = [];
-  for (const node of document.querySelectorAll('.run .card *, .run table.data td, .run .badge')) {
-    if (node.closest('svg') || !node.checkVisibility()) continue;
-    if (![...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim())) continue;
-    let ground = null;
-    for (let at = node; at && !ground; at = at.parentElement) {
-      const colour = parts(getComputedStyle(at).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) ground = colour;
+  const note = (text, other) => found.push(`${text.textContent} / ${other.textContent || other.outerHTML}`);
+  const holds = (a, b) => a.left <= b.left && b.right <= a.right && a.top <= b.top && b.bottom <= a.bottom;
+  for (const svg of document.querySelectorAll("svg")) {
+    const texts = [...svg.querySelectorAll("text")].filter((e) => e.textContent);
+    const marks = [...svg.querySelectorAll("circle, rect.pl-for, rect.pl-against, .pl-line, .pl-interval, .pl-limit")];
+    for (const text of texts) {
+      if (!holds(box(svg), box(text))) note(text, svg);
+      for (const other of [...marks, ...texts]) if (other !== text && meet(box(text), box(other))) note(text, other);
     }
-    if (!ground) continue;
-    const [a, b] = [light(parts(getComputedStyle(node).color)), light(ground)].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    const said = `${node.tagName}.${node.className} ${ratio.toFixed(2)} ${node.textContent.slice(0, 30)}`;
-    if (ratio < 4.5) found.push(said);
   }
-  return [...new Set(found)].slice(0, 10);
+  return found;
 }"""
+"""Words of a plot that lie under a mark, on other words or beyond the picture."""
+
+
+@pytest.mark.parametrize("width", [220, 340, 640])
+def test_words_of_a_plot_lie_beside_its_marks_at_every_size(tab: Any, width: int) -> None:
+    corners = [Bin(x, y, 9, max(0.0, y - 0.2), min(1.0, y + 0.2)) for x in (0.0, 0.5, 1.0) for y in (0.0, 0.5, 1.0)]
+    at = [datetime(2024, month, 1, tzinfo=UTC) for month in range(1, 8)]
+    values = (-1000.0, 1.5, 2.25, 1000.0, 3.0, -7.0, 1000.0)
+    plots = [
+        reliability_diagram(corners, width=width),
+        risk_coverage([(0.0, 1.0), (0.1, 0.0), (1.0, 1.0)], target=0.9, width=width),
+        risk_coverage([(0.0, 0.0), (1.0, 0.02)], width=width),
+        line_plot([Point(time, value) for time, value in zip(at, values, strict=True)], title="t", width=width),
+        line_plot([Point(at[0], 0.001)], title="t", low=0.0, high=0.002, width=width),
+        signed_bars([Bar("a long name " * 9, 12.5), Bar("b", -12.5), Bar("c", 0.0)], title="t", width=640),
+    ]
+    sheets = "".join(f"<style>{_static((name,))}</style>" for name in STYLES)
+    tab.set_content(f'{sheets}<main class="run">{"".join(plots)}</main>')
+    assert tab.locator("svg.pl").count() == len(plots)
+    assert tab.evaluate(OVERLAPS) == []

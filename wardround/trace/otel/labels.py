@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from wardround.core.errors import UsageError
 from wardround.core.items import SourceItem
@@ -51,6 +51,20 @@ class Label(Protocol):
         ...
 
 
+L = TypeVar("L", bound=Label)
+
+
+def held(events: Iterable[Event], labels: Iterable[L]) -> tuple[list[L], list[L]]:
+    """Tell the labels of what a log holds from those of what it does not, such as a claim of an earlier version.
+
+    Raises:
+        UsageError: The events are not the log of one run.
+    """
+    log = read_log(events)
+    every = list(labels)
+    return [one for one in every if _found(log, one)], [one for one in every if not _found(log, one)]
+
+
 def labels_of(events: Iterable[Event], labels: Iterable[Label], privacy: Privacy | None = None) -> Trace:
     """Return the spans that carry labels; they join the trace that the same log gives.
 
@@ -66,18 +80,22 @@ def labels_of(events: Iterable[Event], labels: Iterable[Label], privacy: Privacy
     return Trace(run=log.started.run, id=trace, spans=spans)
 
 
-def _target(log: Log, label: Label) -> str:
-    """Return the key of the stretch that a label is about."""
-    found: str | None = None
+def _found(log: Log, label: Label) -> str | None:
+    """Return the key of the stretch that a label is about, if the log holds it."""
     match label.target:
         case "run":
-            found = ROOT
+            return ROOT
         case "claim":
-            found = makers(log).get(label.id)
+            return makers(log).get(label.id)
         case "span":
-            found = next((s.key for s in reversed(log.stretches) if s.key.split("#")[0] == label.id), None)
+            return next((s.key for s in reversed(log.stretches) if s.key.split("#")[0] == label.id), None)
         case "source":
-            found = next((s.key for s in log.stretches if label.id in _sources(s.of(EvidenceAdded))), None)
+            return next((s.key for s in log.stretches if label.id in _sources(s.of(EvidenceAdded))), None)
+    return None
+
+
+def _target(log: Log, label: Label) -> str:
+    found = _found(log, label)
     if found is None:
         raise UsageError(f"a label is about the {label.target} {label.id!r}, which run {log.started.run} does not hold")
     return found

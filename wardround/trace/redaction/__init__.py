@@ -10,6 +10,7 @@ and where it departs from it.
 
 from wardround.trace.redaction.classes import PARAGRAPH, Identifier
 from wardround.trace.redaction.edits import Edit, Redacted, Redactor, Report, redact_text
+from wardround.trace.redaction.kept_run import RedactedRun, redact_run
 from wardround.trace.redaction.log import LogRedactor, redact_events
 from wardround.trace.redaction.patterns import PatternRedactor
 from wardround.trace.redaction.pseudonyms import Pseudonyms
@@ -23,9 +24,11 @@ __all__ = [
     "PatternRedactor",
     "Pseudonyms",
     "Redacted",
+    "RedactedRun",
     "Redactor",
     "Report",
     "StructuredRedactor",
     "redact_events",
+    "redact_run",
     "redact_text",
 ]

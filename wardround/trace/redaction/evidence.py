@@ -138,6 +138,7 @@ class EvidenceRedactor:
                 "source": self.names.get(finding.source or "", finding.source),
                 "span": span,
                 "time": self._words.moved(finding.time),
+                "name": self._words.named(finding.name, self._report),
                 "site": self._words.named(finding.site, self._report) if finding.site else finding.site,
             }
         )

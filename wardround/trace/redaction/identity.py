@@ -71,7 +71,7 @@ def learn(resources: Sequence[Json], names: Pseudonyms) -> Identity:
     every = [inner for resource in resources for inner in _with_contained(resource)]
     identity = Identity()
     patients = [r for r in every if r.get("resourceType") == "Patient"]
-    several = len(patients) > 1
+    several = len({str(r.get("id", "")) for r in patients}) > 1
     for resource in every:
         _learn_numbers(resource, identity.known)
     for patient in patients:

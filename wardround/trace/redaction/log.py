@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import quote, unquote
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from wardround.core.case import Case, ImageRef, Record
 from wardround.core.errors import StoreError
+from wardround.core.finding import Finding
 from wardround.core.graph import EvidenceGraph
 from wardround.core.items import ITEM, CandidatesItem
 from wardround.trace.events import (
@@ -22,27 +22,24 @@ from wardround.trace.events import (
     ModelAnswered,
     OpinionGiven,
     RunStarted,
+    SpanKind,
+    SpanStarted,
     UncertaintyMeasured,
 )
 from wardround.trace.redaction.classes import OLDEST, Identifier
-from wardround.trace.redaction.edits import Edit, Redacted, Redactor, Report, applied, counted
+from wardround.trace.redaction.edits import Redacted, Redactor, Report
 from wardround.trace.redaction.evidence import EvidenceRedactor
+from wardround.trace.redaction.identity import person_label
+from wardround.trace.redaction.log_words import LogWords
 from wardround.trace.redaction.patterns import PatternRedactor
-from wardround.trace.redaction.resources import HOST
 from wardround.trace.redaction.structured import StructuredRedactor
 from wardround.trace.views import evidence_graph
 
-_CONTENT_ID = re.compile(
-    r"\b(?P<kind>run|case|evt|call|spn|src|clm|fnd|shown|question|draw|tool|act)_(?P<hex>[0-9a-f]{12})\b"
-)
-"""Names made from content that may be about the patient: an unkeyed digest of it could be tried out."""
-_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
-_FIELDS = ("complaint", "note", "coded")
-"""What documents of a case are called before a colon and the id of the case."""
-_SERVER = re.compile(r"https?://[^/\s]+")
+if TYPE_CHECKING:
+    from wardround.trace.annotating import Annotation
 
 KEPT: dict[str, frozenset[str]] = {
-    "run_started": frozenset(("model", "settings")),
+    "run_started": frozenset(("model",)),
     "card_named": frozenset(("card",)),
     "span_started": frozenset(("name", "kind")),
     "span_ended": frozenset(("outcome",)),
@@ -51,7 +48,7 @@ KEPT: dict[str, frozenset[str]] = {
     "model_asked": frozenset(("agent", "model", "answer", "options")),
     "model_answered": frozenset(("served_by", "origin", "finish")),
     "answer_refused": frozenset(("agent", "kind")),
-    "tool_called": frozenset(("agent", "tool")),
+    "tool_called": frozenset(("agent",)),
     "fhir_exchanged": frozenset(("method",)),
     "triage_given": frozenset(("routed", "urgency", "specialties")),
     "opinion_given": frozenset(("agent",)),
@@ -65,57 +62,13 @@ KEPT: dict[str, frozenset[str]] = {
 }
 """What an event says of the software and the knowledge and not of the patient; all else is searched, so that a new
 field or event is never let through unread."""
-
-
-class _LogWords:
-    """Redacts the texts of one log; the same text always becomes the same."""
-
-    def __init__(self, redactor: StructuredRedactor) -> None:
-        self._redactor = redactor
-        self._shift = redactor.shift
-        self._edits: dict[str, list[Edit]] = {}
-        self._names: Mapping[str, str] = {}
-        self._cases: Mapping[str, str] = {}
-
-    def begin(self, names: Mapping[str, str], cases: Mapping[str, str]) -> None:
-        """Take the new names of the evidence and of the cases of a log; the former may still be filling."""
-        self._names, self._cases = names, cases
-
-    def edits(self, text: str) -> list[Edit]:
-        if text not in self._edits:
-            self._edits[text] = self._redactor.edits(text)
-        return self._edits[text]
-
-    def searched(self, text: str, report: Report) -> str:
-        edits = self.edits(text)
-        report.replaced.update(counted(edits).replaced)
-        report.spared.update(counted(edits).spared)
-        return self.renamed(applied(text, edits))
-
-    named = searched
-
-    def renamed(self, text: str) -> str:
-        """Lead the names of sources, claims, runs, cases and images to their new ones."""
-        for old, new in self._cases.items():
-            for field in _FIELDS:
-                text = text.replace(f"{field}:{old}", f"{field}:{new}")
-        if "_" in text:
-            text = _CONTENT_ID.sub(self._content_id, text)
-        return _DIGEST.sub(lambda m: self._redactor.names.hexadecimal(m[0]), text) if len(text) >= 64 else text
-
-    def _content_id(self, match: re.Match[str]) -> str:
-        known = self._names.get(match[0])
-        return known if known else f"{match['kind']}_{self._redactor.names.hexadecimal(match[0])[:12]}"
-
-    def moved(self, moment: datetime | None) -> datetime | None:
-        return None if moment is None else moment + timedelta(days=self._shift.days)
-
-    def url(self, url: str, report: Report) -> str:
-        """Redact an address: its host names the institution, its query the patient."""
-        rest = _SERVER.sub(HOST, url, count=1)
-        plain = unquote(rest)
-        done = self.searched(plain, report)
-        return rest if done == plain else quote(done, safe=":/?&=,|$-._~[]#+")
+_SETTINGS = frozenset(("card", "prices", "local", "budget", "gate"))
+"""Settings that are kept; of the others some hold a task in words, the patient, or a whole answer."""
+_SERVERS = frozenset(("server", "api_base"))
+_OPEN = frozenset(("messages", "arguments", "tool_calls", "invalid_tool_calls", "opinion", "question", "answer"))
+"""Fields of no fixed shape, whose keys and numbers may be anything that a model or a person wrote."""
+_FEWEST_DIGITS = 5
+"""Of a number in such a field that is looked up as a record number."""
 
 
 def redact_events(
@@ -152,13 +105,13 @@ class LogRedactor:
     def __init__(self, redactor: StructuredRedactor) -> None:
         """Take the redactor of the patient's record."""
         self._redactor = redactor
-        self._words = _LogWords(redactor)
+        self._words = LogWords(redactor)
         self._known: set[str] = set()
 
     def events(self, events: Iterable[Event]) -> Redacted[list[Event]]:
         """Return the log of one run; see `redact_events`."""
         log, report, names = list(events), Report(), dict[str, str]()
-        self._words.begin(names, {e.case: self._case_id(e.case) for e in log if isinstance(e, RunStarted)})
+        self._words.begin(names, {e.case: self._words.case_id(e.case) for e in log if isinstance(e, RunStarted)})
         items = [e.item for e in log if isinstance(e, EvidenceAdded)]
         evidence = EvidenceRedactor(self._words, items, report, names)
         self._known = {c.id for item in items if isinstance(item, CandidatesItem) for c in item.candidates}
@@ -170,25 +123,40 @@ class LogRedactor:
         """Return a case without identifiers, for whoever wants to consult on it again."""
         report, words = Report(), self._words
         fields: dict[str, Any] = {
-            "id": self._case_id(case.id),
+            "id": self._words.case_id(case.id),
             "age": min(case.age, float(OLDEST)) if case.age is not None else None,
-            "complaint": words.searched(case.complaint, report) if case.complaint else case.complaint,
-            "narrative": words.searched(case.narrative, report) if case.narrative else case.narrative,
-            "findings": tuple(f.model_copy(update={"time": words.moved(f.time)}) for f in case.findings),
+            "complaint": self._text(case.complaint, report),
+            "narrative": self._text(case.narrative, report),
+            "findings": tuple(self._finding(finding, report) for finding in case.findings),
             "images": tuple(self._image(image, report) for image in case.images),
             "record": self._record(case.record, report) if case.record is not None else None,
             "time": words.moved(case.time),
         }
         return Redacted(case.model_copy(update=fields), report)
 
-    def _case_id(self, name: str) -> str:
-        renamed = self._words.renamed(name)
-        done = self._words.searched(name, Report())
-        return done if done != name else renamed if renamed != name else self._redactor.names.id(name)
+    def judgement(self, judgement: Annotation, report: Report) -> Annotation:
+        """Return a judgement of the run whose log was redacted last, about what it was about, by nobody known."""
+        report.replaced[Identifier.NAME] += 1
+        return replace(
+            judgement,
+            run=self._words.renamed(judgement.run),
+            id=self._words.renamed(judgement.id),
+            why=self._words.searched(judgement.why, report),
+            who=person_label("PERSON", judgement.who, self._redactor.names),
+            time=judgement.time + timedelta(days=self._redactor.shift.days),
+        )
 
     def _image(self, image: ImageRef, report: Report) -> ImageRef:
         report.replaced[Identifier.PHOTOGRAPH] += 1
-        return image.model_copy(update={"uri": self._redactor.names.id(image.uri)})
+        told = {name: self._text(getattr(image, name), report) for name in ("modality", "body_part")}
+        return image.model_copy(update={"uri": self._redactor.names.id(image.uri), **told})
+
+    def _finding(self, finding: Finding, report: Report) -> Finding:
+        told = {name: self._text(getattr(finding, name), report) for name in ("name", "site")}
+        return finding.model_copy(update={"time": self._words.moved(finding.time), **told})
+
+    def _text(self, text: str | None, report: Report) -> str | None:
+        return self._words.searched(text, report) if text else text
 
     def _record(self, record: Record, report: Report) -> Record:
         done = [self._redactor.resource(resource) for resource in record.resources]
@@ -196,14 +164,14 @@ class LogRedactor:
             report.replaced.update(each.report.replaced)
             report.spared.update(each.report.spared)
             report.removed.update(each.report.removed)
-        return Record(resources=tuple(each.value for each in done), origin=self._words.searched(record.origin, report))
+        # where it came from, a path or server, may name anybody
+        return Record(resources=tuple(each.value for each in done), origin="redacted")
 
     def _event(self, event: Event, evidence: EvidenceRedactor, report: Report) -> Event:
         fields = event.model_dump(mode="json")
         kept = KEPT.get(event.event, frozenset()) | {"event", "schema_version"}
         done = {
-            name: value if name in kept or name == "time" else self._value(value, kept, report)
-            for name, value in fields.items()
+            name: value if name == "time" else self._field(name, value, kept, report) for name, value in fields.items()
         }
         done["time"] = self._words.moved(event.time)
         match event:
@@ -214,7 +182,10 @@ class LogRedactor:
             case FhirExchanged():
                 done |= self._exchanged(event, report)
             case RunStarted():
-                done["case"] = self._case_id(event.case)
+                done["case"] = self._words.case_id(event.case)
+                done["settings"] = self._settings(event.settings, report)
+            case SpanStarted(kind=SpanKind.TOOL):  # a model may call a tool whatever it likes
+                done["name"] = self._words.searched(event.name, report)
             case OpinionGiven(cluster=str(answer)) if answer in self._known:
                 done["cluster"] = answer
             case UncertaintyMeasured(answer=str(answer)) if answer in self._known:
@@ -224,12 +195,33 @@ class LogRedactor:
                 done["uri"] = self._redactor.names.id(event.uri)
         return EVENT.validate_python(done)
 
+    def _field(self, name: str, value: Any, kept: frozenset[str], report: Report) -> Any:
+        if name in kept:
+            return value
+        is_open = name in _OPEN and not isinstance(value, str)
+        return self._open(value, report) if is_open else self._value(value, kept, report)
+
     def _value(self, value: Any, kept: frozenset[str], report: Report) -> Any:
         if isinstance(value, dict):
             return {k: v if k in kept else self._value(v, kept, report) for k, v in value.items()}
         if isinstance(value, list):
             return [self._value(v, kept, report) for v in value]
         return self._words.searched(value, report) if isinstance(value, str) else value
+
+    def _open(self, value: Any, report: Report) -> Any:
+        if isinstance(value, dict):
+            return {self._words.searched(k, report): self._open(v, report) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self._open(v, report) for v in value]
+        if isinstance(value, int) and not isinstance(value, bool) and len(str(abs(value))) >= _FEWEST_DIGITS:
+            found = self._words.searched(str(value), report)
+            return value if found == str(value) else found
+        return self._value(value, frozenset(), report)
+
+    def _settings(self, settings: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        found = {k: v if k in _SETTINGS else self._open(v, report) for k, v in settings.items()}
+        servers = {k: self._words.url(v, report) for k, v in settings.items() if k in _SERVERS and isinstance(v, str)}
+        return found | servers
 
     def _exchanged(self, event: FhirExchanged, report: Report) -> dict[str, Any]:
         headers = {name: self._words.url(value, report) for name, value in event.headers.items()}

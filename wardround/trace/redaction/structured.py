@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from wardround.core.errors import UsageError
 from wardround.trace.redaction.dates import Shift
 from wardround.trace.redaction.edits import Edit, Redacted, Redactor, Report, applied, counted, settled
+from wardround.trace.redaction.escapes import unescaped
 from wardround.trace.redaction.identity import Identity, learn, owner
 from wardround.trace.redaction.literals import Literals
 from wardround.trace.redaction.names import Names
@@ -61,6 +63,11 @@ class StructuredRedactor:
         self._also = tuple(also)
 
     @property
+    def knows_names(self) -> bool:
+        """Whether the record names anybody, so that names are looked for in texts."""
+        return any(entity.given or entity.family for entity in self._identity.entities)
+
+    @property
     def shift(self) -> Shift:
         """How the dates of texts are moved.
 
@@ -86,6 +93,13 @@ class StructuredRedactor:
         return self._edits(text, self.shift)
 
     def _edits(self, text: str, shift: Shift) -> list[Edit]:
+        found, plain = self._edits_of_one(text, shift), unescaped(text)
+        if plain is None:
+            return found
+        within = self._edits(plain.text, shift)
+        return settled([*found, *(replace(e, start=plain.at[e.start], end=plain.at[e.end]) for e in within)])
+
+    def _edits_of_one(self, text: str, shift: Shift) -> list[Edit]:
         known = [edit for redactor in self._found for edit in redactor.edits(text)]
         told = settled([*known, *shift.edits(text)])
         further = [edit for redactor in self._also for edit in redactor.edits(text)]
