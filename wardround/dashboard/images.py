@@ -121,6 +121,7 @@ def region_of(source: Source, image: Image) -> Region | None:
     place, width, height = found[2], float(image.width), float(image.height)
     if (mask := _MASK.fullmatch(place)) is not None:
         return Region(source=source.id, words=source.text, kind="mask", mask=mask[1])
+    share: float | None = None
     if (box := _BOX.fullmatch(place)) is not None:
         x, y, w, h = (float(value) for value in box.groups()[1:])
         across, down = (100.0, 100.0) if box[1] == "percent:" else (width, height)
@@ -129,7 +130,7 @@ def region_of(source: Source, image: Image) -> Region | None:
     elif (outline := _POLYGON.fullmatch(place)) is not None:
         values = [float(value) for value in outline[1].split(",")]
         pairs = zip(values[::2], values[1::2], strict=False)
-        corners, kind, share = tuple((x / width, y / height) for x, y in pairs), "outline", None
+        corners, kind = tuple((x / width, y / height) for x, y in pairs), "outline"
     else:
         return None
     if not all(math.isfinite(v) and 0.0 <= v <= 1.0 for pair in corners for v in pair):

@@ -309,9 +309,9 @@ def _spoilt(value: Any, key: str = "") -> Any:
 
 @pytest.fixture(scope="session")
 def pages(workspace: Path, marked: Run, hostile: Run) -> Starlette:
-    """The pages of the runs of the workspace, those with regions and hostile words among them."""
+    """The pages of the runs of the workspace, and of one with regions, the same that keeps no file, a hostile one."""
     store = RunStore(workspace)
-    for run, name in ((marked, "run_0123456789ab"), (hostile, hostile.id)):
+    for run, name in ((marked, "run_0123456789ab"), (marked, "run_fedcba987654"), (hostile, hostile.id)):
         keep(store, run, name)
     store.put(MASK, "image/png", run="run_0123456789ab")
     store.close()

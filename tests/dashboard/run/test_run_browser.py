@@ -16,6 +16,8 @@ from wardround.trace import views
 from wardround.trace.store import RunStore
 
 pytestmark = pytest.mark.slow
+BARE = "run_fedcba987654"
+"""The marked run, of which no test keeps a file."""
 MARKED, HOSTILE = "run_0123456789ab", "run_badbadbadbad"
 
 
@@ -190,7 +192,7 @@ def test_an_image_that_is_gone_says_so(
     try:
         page = browser.new_page()
         with page.expect_response("**/image/*.png") as answer:
-            page.goto(f"{address}/runs/{MARKED}/image/{sha}")
+            page.goto(f"{address}/runs/{BARE}/image/{sha}")
         assert answer.value.status == 404
         page.locator(".is-broken").wait_for()
         assert page.locator(".im-overlay").count() == 0
