@@ -108,16 +108,31 @@ runs.command()(export)
 @runs.command()
 def answer(
     run: Run,
-    diagnosis: Annotated[str | None, typer.Option(help="Ends the run with your diagnosis.")] = None,
+    diagnosis: Annotated[str | None, typer.Option(help="Ends a consult with your diagnosis.")] = None,
     information: Annotated[str | None, typer.Option(help="Further findings in words, to be weighed.")] = None,
+    approve: Annotated[
+        bool | None, typer.Option("--approve/--refuse", help="Whether a record agent may make its write.")
+    ] = None,
     note: Annotated[str, typer.Option(help="Why, for the log.")] = "",
     workspace: Workspace = Path(".wardround"),
     base_url: BaseUrl = None,
+    token: Annotated[
+        str | None, typer.Option(help="Bearer token of the record agent's FHIR server.", envvar="WARDROUND_FHIR_TOKEN")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer for a run that waits for a person."""
-    if (diagnosis is None) == (information is None):
-        raise UsageError("give either --diagnosis or --information")
+    if sum(given is not None for given in (diagnosis, information, approve)) != 1:
+        raise UsageError("give one of --diagnosis and --information, or for a record agent --approve or --refuse")
+    if approve is not None:
+        from wardround.cli.answering import answer_record_agent
+
+        store = _store(workspace)
+        row = store.find(run)
+        answer_record_agent(
+            store, row.id, approve, note=note, workspace=workspace, base_url=base_url, token=token, as_json=as_json
+        )
+        return
     if not (diagnosis or information or "").strip():
         raise UsageError(f"{'--information' if diagnosis is None else '--diagnosis'} is empty; say it in words")
     ward, row = _ward_of(run, workspace, base_url)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ from wardround.dashboard.guarding import is_ours
 from wardround.dashboard.links import PAGES
 from wardround.graphs.reopening import reopened
 from wardround.trace.annotating import Annotation
-from wardround.trace.events import RunStarted, Suspended
+from wardround.trace.events import Suspended
 from wardround.trace.rows import RunQuery
 from wardround.trace.store import RunStore
 
@@ -30,6 +32,8 @@ Render = Callable[[Request, str, Mapping[str, Any]], Response]
 
 WHO = "wardround-who"
 """Cookie with the name under which a person judged last."""
+TOKEN = "WARDROUND_FHIR_TOKEN"
+"""Environment variable with the bearer token of the FHIR servers of record agents; it is not kept."""
 WAITING_SHOWN = 50
 JUDGED_SHOWN = 100
 _MOST_WORDS = 4000
@@ -109,15 +113,19 @@ class _Review:
         async with request.form() as form:
             _require_ours(form)
             diagnosis, information = _words(form, "diagnosis", 200), _words(form, "information", _MOST_WORDS)
-            note = _words(form, "note", _MOST_WORDS)
+            accepted = _words(form, "accept", 200)
+            note, write = _words(form, "note", _MOST_WORDS), _words(form, "write", 20)
         run = request.path_params["run"]
-        if bool(diagnosis) == bool(information):
-            raise HTTPException(400, "give either a diagnosis or further information")
+        if sum(map(bool, (diagnosis, accepted, information, write))) != 1 or write not in ("", "approve", "refuse"):
+            raise HTTPException(400, "give one of a diagnosis, further information, and a word on a write")
         if run in self._under_way:
             raise HTTPException(409, "somebody has just answered for this run")
         self._under_way.add(run)
         try:
-            await asyncio.to_thread(self._resume, run, diagnosis or None, information or None, note)
+            if write:
+                await asyncio.to_thread(self._answer_write, run, write == "approve", note)
+            else:
+                await asyncio.to_thread(self._resume, run, diagnosis or accepted or None, information or None, note)
         except UsageError as error:
             raise HTTPException(409, str(error)) from error
         except WardroundError as error:
@@ -130,15 +138,27 @@ class _Review:
         ward = reopened(self._store.events(run), workspace=self._workspace, base_url=self._base_url)
         ward.resume(run, diagnosis=diagnosis, information=information, note=note)
 
+    def _answer_write(self, run: str, approve: bool, note: str) -> None:
+        from wardround.graphs.ehr import WriteAwaitsPerson
+        from wardround.graphs.ehr_reopening import answer_write
+
+        with contextlib.suppress(WriteAwaitsPerson):  # the page shows the further write
+            answer_write(
+                self._store,
+                run,
+                approve=approve,
+                workspace=self._workspace,
+                note=note,
+                base_url=self._base_url,
+                token=os.environ.get(TOKEN),
+            )
+
 
 def question_of(store: RunStore, run: str) -> dict[str, Any] | None:
-    """Return what a person is asked of a run that waits; nothing where it is not a consult's question."""
+    """Return what a person is asked of a run that waits: a consult's reasons or a record agent's write."""
     events = store.events(run)
-    started = next((event for event in events if isinstance(event, RunStarted)), None)
     asked = [event.question for event in events if isinstance(event, Suspended)]
-    if not asked or started is None or started.settings.get("agent") == "ehr":
-        return None
-    return asked[-1]
+    return asked[-1] if asked else None
 
 
 def _lines(store: RunStore) -> Iterator[str]:

@@ -43,7 +43,8 @@ def reopened(
         raise UsageError("the run has no beginning in the log; it cannot be gone on with")
     settings = dict(started.settings)
     if settings.get("agent") == "ehr":
-        raise UsageError(f"run {started.run} is a record agent's; go on with it from Python, by EhrAgent.resume")
+        what = f"run {started.run} is a record agent's"
+        raise UsageError(f"{what}; where it waits, approve or refuse its write (wardround runs answer --approve)")
     local, prices = settings.pop("local", None), settings.pop("prices", None)
     suite = settings.pop("suite", None)
     for name in ("card", "fork"):  # both are in the log by themselves

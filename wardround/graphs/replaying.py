@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from wardround.agents.ehr.json_protocol import JsonProtocol
-from wardround.agents.ehr.native import NativeProtocol
-from wardround.agents.ehr.protocol import Protocol
-from wardround.agents.ehr.text_protocol import TextProtocol
 from wardround.core.blocking import run_sync
 from wardround.core.case import Case
 from wardround.core.decision import GateReason
@@ -19,17 +15,13 @@ from wardround.core.errors import UsageError
 from wardround.graphs.consult import Consult
 from wardround.graphs.forking import Fork
 from wardround.graphs.reopening import reopened
+from wardround.graphs.shown import shown_in
 from wardround.knowledge.clinician import KnowledgeClinician
-from wardround.models.budget import Budget
 from wardround.models.replay import replayed_log
 from wardround.trace.events import Event, FhirExchanged, Resumed, RunStarted
 from wardround.trace.fidelity import Difference, differences
 from wardround.trace.store import RunStore
 from wardround.trace.views import decision
-
-_PROTOCOLS: dict[str, Callable[[], Protocol]] = {
-    protocol.name: protocol for protocol in (JsonProtocol, NativeProtocol, TextProtocol)
-}
 
 
 @dataclass(frozen=True)
@@ -94,44 +86,30 @@ async def _consult(
         ward = reopened(events, workspace=folder, model=model, clinician=clinician)
         session = await stack.enter_async_context(ward.session())
         fork = Fork.recorded(events, store, replays=True)
-        consult = await session.consult(case, fork=fork, run=started.run)
+        shown = shown_in(events, case, store)
+        consult = await session.consult(case, fork=fork, run=started.run, shown=shown)
         for answer in (e.answer for e in events if isinstance(e, Resumed) and e.answer is not None):
-            consult = await session.resume(started.run, answer)
+            consult = await session.resume(started.run, answer, shown=shown)
         return consult
 
 
 async def _episode(started: RunStarted, events: Sequence[Event]) -> tuple[Event, ...]:
     """Do an episode of a record agent over; tools that a caller made himself are not in the log."""
-    from wardround.agents.ehr.acting import ask_later
-    from wardround.graphs.ehr import EhrAgent, WriteAwaitsPerson
+    from wardround.graphs.ehr import WriteAwaitsPerson
+    from wardround.graphs.ehr_reopening import reopened_agent, reopened_session
     from wardround.tools.fhir.client import FhirClient
     from wardround.tools.fhir.exchanges import Exchange, RecordedServer
-    from wardround.tools.fhir.session import RecordSession, WritePolicy
 
     begun = started.settings
     replayed: list[Event] = []
-    agent = EhrAgent(
-        replace(replayed_log(events), spec=started.model),
-        _PROTOCOLS[begun["protocol"]](),
-        max_rounds=begun["max_rounds"],
-        budget=Budget.model_validate(begun["budget"]),
-        timeout=begun["timeout"],
-        temperature=begun["temperature"],
-        seed=begun["seed"],
-        clock=_LogClock(events, replayed),
-    )
+    model = replace(replayed_log(events), spec=started.model)
+    agent = reopened_agent(started, model=model, clock=_LogClock(events, replayed))
     fields = set(Exchange.__dataclass_fields__)
     exchanged = [Exchange(**e.model_dump(include=fields)) for e in events if isinstance(e, FhirExchanged)]
     server = RecordedServer(exchanged, run=started.run)
     answers = [e.answer for e in events if isinstance(e, Resumed) and e.answer is not None]
     async with FhirClient(begun["server"], recorded=server) as client:
-        session = RecordSession(
-            client,
-            patient=begun["patient"],
-            policy=WritePolicy(begun["policy"]),
-            person=ask_later,
-            pretend=begun["pretend"],
-        )
+        session = reopened_session(started, client)
         task = agent.run(
             begun["task"],
             session,

@@ -14,6 +14,7 @@ from wardround.core.frozen import content_id
 from wardround.graphs.consult import Consult
 from wardround.graphs.edits import Edits, checked
 from wardround.graphs.forking import Fork
+from wardround.graphs.shown import shown_in
 from wardround.models.asking import Asker
 from wardround.models.budget import Budget, Meter
 from wardround.models.calling import Caller, Heard
@@ -62,6 +63,7 @@ class Session:
         heard: Heard | None = None,
         fork: Fork | None = None,
         run: str | None = None,
+        shown: Sequence[Picture] = (),
     ) -> Consult:
         """Consult one case.
 
@@ -71,6 +73,7 @@ class Session:
             heard: Told of each piece of an answer as it is written.
             fork: Of which run this one is a changed repetition.
             run: Id of the run; made of case, model and settings unless given, as it is in a replay.
+            shown: Images of the case as they were read before; they are read anew unless given.
         """
         if case.is_empty:
             raise CaseError("it says nothing about the patient", where=f"case {case.id}", mend="give a complaint")
@@ -88,10 +91,18 @@ class Session:
         if self._store is not None:
             self._store.keep_case(run, case.model_dump_json())
         kept = ward.kept if fork is None or fork.edits.anew_from is None else ()  # a cache would not ask anew
-        return await self._run(case, recorder, {}, kept=kept, heard=heard, fork=fork)
+        return await self._run(case, recorder, {}, kept=kept, heard=heard, fork=fork, shown=shown)
 
-    async def resume(self, run: str, answer: dict[str, Any] | None) -> Consult:
-        """Go on with a run that waits for a person, or that broke off."""
+    async def resume(
+        self, run: str, answer: dict[str, Any] | None, *, shown: Sequence[Picture] | None = None
+    ) -> Consult:
+        """Go on with a run that waits for a person, or that broke off; see `Ward.resume`.
+
+        Args:
+            run: Its id.
+            answer: Of the person.
+            shown: Images of the case as they were read before; those that are kept with the run unless given.
+        """
         from langgraph.types import Command
 
         if self._store is None:
@@ -109,7 +120,8 @@ class Session:
         logged = LoggedCalls(earlier, run=row.id, origin=Origin.LOG)
         entry = Command(resume=answer) if is_waiting else await self._where_it_broke_off(row.id)
         fork = Fork.recorded(earlier, self._store)
-        return await self._run(case, recorder, entry, kept=(logged, *self._ward.kept), fork=fork)
+        shown = shown_in(earlier, case, self._store) if shown is None else shown
+        return await self._run(case, recorder, entry, kept=(logged, *self._ward.kept), fork=fork, shown=shown)
 
     async def fork(self, run: str, edits: Edits, *, sinks: Sequence[Sink] = ()) -> Consult:
         """Repeat a run with a change; see `Ward.fork`."""
@@ -117,11 +129,12 @@ class Session:
             raise UsageError("a fork needs the workspace of the run; give workspace=DIR")
         row = self._store.find(run)
         case = Case.model_validate_json(self._store.case(row.id))
-        fork = Fork.of_run(row.id, checked(edits), self._store.events(row.id))
+        events = self._store.events(row.id)
+        fork = Fork.of_run(row.id, checked(edits), events)
         self._require_known(edits)
         if edits.model is not None:  # before anything is written, since it may not be there
             fork.other = self._ward.resolved(edits.model)
-        return await self.consult(case, sinks=sinks, fork=fork)
+        return await self.consult(case, sinks=sinks, fork=fork, shown=shown_in(events, case, self._store))
 
     def _require_known(self, edits: Edits) -> None:
         """Check who is to ask the other model."""
@@ -150,6 +163,7 @@ class Session:
         kept: Sequence[Calls],
         heard: Heard | None = None,
         fork: Fork | None = None,
+        shown: Sequence[Picture] = (),
     ) -> Consult:
         from wardround.graphs.flow import RECURSION_LIMIT
 
@@ -159,7 +173,7 @@ class Session:
         durability = {"durability": "async" if ward.settings.escalate else "exit"} if keeps else {}
         try:
             with recorder.span("consult", SpanKind.RUN):
-                context = await self._context(case, recorder, kept, heard, fork)
+                context = await self._context(case, recorder, kept, heard, fork, shown)
                 result = await self._flow.ainvoke(entry, config, context=context, **durability)
                 if fork is not None and not result.get("__interrupt__"):
                     fork.require_used(recorder.events)
@@ -176,14 +190,20 @@ class Session:
         return Consult.from_events(case, recorder.events, workspace=ward.workspace)
 
     async def _context(
-        self, case: Case, recorder: Recorder, kept: Sequence[Calls], heard: Heard | None, fork: Fork | None
+        self,
+        case: Case,
+        recorder: Recorder,
+        kept: Sequence[Calls],
+        heard: Heard | None,
+        fork: Fork | None,
+        shown: Sequence[Picture],
     ) -> Context:
         from wardround.graphs.state import Context
 
         ward = self._ward
         settings = ward.settings
         model = await self._model(case, recorder)
-        pictures = self._pictures(case, recorder) if model.images else ()
+        pictures = self._pictures(case, recorder, shown) if model.images else ()
         meter = Meter(settings.budget, recorder.clock, prices=ward.prices, whole=self.meter)
         meter.go_on(usage(recorder.events))  # before a resume, if there was one
         caller = Caller(
@@ -225,9 +245,10 @@ class Session:
         reach.record(caller.recorder, model)
         return replace(caller, model=model)
 
-    def _pictures(self, case: Case, recorder: Recorder) -> tuple[Picture, ...]:
-        """Read the images of a case; what is sent is kept beside the log."""
-        pictures = tuple(read_picture(ref, max_side=self._ward.settings.image_side) for ref in case.images)
+    def _pictures(self, case: Case, recorder: Recorder, shown: Sequence[Picture]) -> tuple[Picture, ...]:
+        """Read the images of a case where they were not read before; what is sent is kept beside the log."""
+        side = self._ward.settings.image_side
+        pictures = tuple(shown) or tuple(read_picture(ref, max_side=side) for ref in case.images)
         for picture in pictures:
             recorder.record(
                 ImageRead,

@@ -176,7 +176,7 @@ def _sides(stated: Said, agreeing: Found) -> list[Check]:
     if said & told or "bilateral" in told or told >= both:
         return []
     words = f"{stated.code} is {' and '.join(sorted(told))}, not {' and '.join(sorted(said))}"
-    correction = next(iter(told))
+    correction = min(told)
     return [
         contradicted(Severity.CRITICAL, "laterality", words, _ids(agreeing), ClaimType.LATERALITY, span, correction)
     ]
