@@ -20,6 +20,7 @@ from wardround.agents.ehr.acting import ask_later
 from wardround.agents.ehr.text_protocol import TextProtocol
 from wardround.dashboard.app import create_app
 from wardround.dashboard.guarding import FORM_WORD
+from wardround.dashboard.showing import pretty
 from wardround.environments.fhir.sandbox import Sandbox
 from wardround.graphs.ehr import EhrAgent, WriteAwaitsPerson
 from wardround.graphs.replaying import replay
@@ -150,13 +151,14 @@ def test_a_write_is_approved_from_the_page(
 ) -> None:
     monkeypatch.setenv("WARDROUND_FHIR_TOKEN", TOKEN)
     before = served.written()
+    question = RunStore.existing(tmp_path / ".wardround").events(waiting)[-1].model_dump()["question"]
     app = create_app(tmp_path / ".wardround")
     with TestClient(app, base_url="http://127.0.0.1:8765", follow_redirects=False) as client:
         for path in ("/review", f"/runs/{waiting}"):
             page = client.get(path).text
             assert 'value="approve"' in page
             assert 'value="refuse"' in page
-            assert "mmol/L" in page
+            assert pretty(question["body"]) in html.unescape(page)  # all of what is approved
         odd = client.post(f"/runs/{waiting}/answer", data={"form": FORM_WORD, "write": "perhaps"})
         wrong = client.post(f"/runs/{waiting}/answer", data={"form": FORM_WORD, "diagnosis": "influenza"})
         assert (odd.status_code, wrong.status_code) == (400, 409)

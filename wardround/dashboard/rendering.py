@@ -11,7 +11,7 @@ from markupsafe import Markup
 from wardround.dashboard.images import overlay
 from wardround.dashboard.links import Links, mark_of
 from wardround.dashboard.plots import probability_bar
-from wardround.dashboard.showing import duration, line, percent, visible
+from wardround.dashboard.showing import duration, line, percent, pretty, visible
 
 MOST = 50_000
 """Characters of one value that a template shows, whatever the page thought of it."""
@@ -42,6 +42,7 @@ def harmless(value: Any) -> Any:
 
 FUNCTIONS: Mapping[str, Any] = {
     "seen": line,
+    "pretty": pretty,
     "percent": percent,
     "duration": duration,
     "probability_bar": probability_bar,
