@@ -123,7 +123,7 @@ def answer(
 ) -> None:
     """Answer for a run that waits for a person."""
     if sum(given is not None for given in (diagnosis, information, approve)) != 1:
-        raise UsageError("give one of --diagnosis and --information, or for a record agent --approve or --refuse")
+        raise UsageError("give either --diagnosis or --information, or for a record agent --approve or --refuse")
     if approve is not None:
         from wardround.cli.answering import answer_record_agent
 
