@@ -4,10 +4,9 @@ import asyncio
 import html
 import json
 import re
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from wardround.dashboard.showing import pretty
 from wardround.environments.fhir.sandbox import Sandbox
 from wardround.graphs.ehr import EhrAgent, WriteAwaitsPerson
 from wardround.graphs.replaying import replay
+from wardround.testing import serving
 from wardround.testing.clock import FixedClock
 from wardround.tools.fhir.client import FhirClient
 from wardround.tools.fhir.session import RecordSession, WritePolicy
@@ -41,31 +41,13 @@ PATIENT = {
 TASK = "It is 2023-11-13T10:15:00+00:00 now. Record a potassium of 4.1 mmol/L for patient W1, taken now."
 
 
+@dataclass
 class Served:
-    """A sandbox that can be reached while it is up."""
+    """A sandbox that can be reached until it is stopped."""
 
-    def __init__(self) -> None:
-        self.sandbox = Sandbox(token=TOKEN, clock=FixedClock(datetime(2023, 11, 13, 10, 15, tzinfo=UTC)))
-        self.sandbox.load([PATIENT])
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.base = f"http://127.0.0.1:{self.port}/fhir/R4"
-
-    def start(self) -> None:
-        uvicorn = pytest.importorskip("uvicorn")
-        config = uvicorn.Config(self.sandbox.app, host="127.0.0.1", port=self.port, log_level="error")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-        self._thread.start()
-        until = time.monotonic() + 30
-        while not self._server.started:
-            assert time.monotonic() < until, "the server does not start"
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
+    sandbox: Sandbox
+    base: str
+    stop: Callable[[], None]
 
     def written(self) -> int:
         async def count() -> int:
@@ -77,11 +59,11 @@ class Served:
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    found = Served()
-    found.start()
-    yield found
-    found.stop()
-    found.sandbox.close()
+    sandbox = Sandbox(token=TOKEN, clock=FixedClock(datetime(2023, 11, 13, 10, 15, tzinfo=UTC)))
+    sandbox.load([PATIENT])
+    with sandbox, ExitStack() as up:
+        address = up.enter_context(serving.served(sandbox.app))
+        yield Served(sandbox, f"{address}/fhir/R4", up.close)
 
 
 @pytest.fixture
@@ -123,7 +105,6 @@ def test_without_its_server_or_token_the_run_still_waits(
     strange = wardround(tmp_path, "runs", "answer", waiting, "--approve", "--token", "wrong")
     served.stop()
     gone = wardround(tmp_path, "runs", "answer", waiting, "--approve", "--token", TOKEN)
-    served.start()
     for ran, word in ((strange, "token"), (gone, "reached")):
         assert ran.code != 0
         assert served.base in ran.err.replace("\n", "")

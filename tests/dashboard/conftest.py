@@ -1,14 +1,13 @@
 """A real browser for the pages: served on a free port, looked at in Chromium, and asked what nobody could read."""
 
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+
+from wardround.testing.serving import served
 
 QUIET = [
     "--no-sandbox",
@@ -49,20 +48,8 @@ CONTRAST = """() => {
 @pytest.fixture(scope="module")
 def address(pages: Starlette) -> Iterator[str]:
     """Where the pages of the module are served."""
-    uvicorn = pytest.importorskip("uvicorn")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(pages, host="127.0.0.1", port=port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 30
-    while not server.started:
-        assert time.monotonic() < until, "the server does not start"
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+    with served(pages) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

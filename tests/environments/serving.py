@@ -1,20 +1,17 @@
 """What the tests of the sandbox's server share: requests without a network, and a real server on a socket."""
 
 import gc
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
-import uvicorn
 
 from wardround.environments.fhir.codec import parse
 from wardround.environments.fhir.sandbox import Sandbox
 from wardround.environments.fhir.state import State
 from wardround.environments.fhir.validation.validator import validate
+from wardround.testing import serving
 
 Json = dict[str, Any]
 
@@ -48,23 +45,11 @@ def connect(sandbox: Sandbox, state: State | None = None, **options: Any) -> htt
 @contextmanager
 def served(sandbox: Sandbox) -> Iterator[str]:
     """Serve a sandbox on a socket, in a thread; yields the address without the path of a state."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    listening.listen(128)
-    config = uvicorn.Config(sandbox.app, log_level="critical", lifespan="off", ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
     try:
-        while not server.started:
-            time.sleep(0.005)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with serving.served(sandbox.app) as address:
+            yield address
     finally:
-        server.should_exit = True
-        thread.join(10)
-        listening.close()
         gc.collect()
-        assert not thread.is_alive()
 
 
 def patient(id_: str = "a", **members: Any) -> Json:

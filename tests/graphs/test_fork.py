@@ -138,11 +138,13 @@ def test_from_a_step_on_everything_is_asked_anew_and_nothing_before_it(
         assert replay(RunStore.existing(workspace), forked.run).is_equal
 
 
-def test_a_cache_does_not_answer_what_is_to_be_asked_anew(workspace: Path, first: wr.Consult, tmp_path: Path) -> None:
+def test_a_cache_does_not_answer_what_is_to_be_asked_anew(first: wr.Consult, tmp_path: Path) -> None:
     cache = CallCache(tmp_path / "calls.db")
-    caching = wr.Ward(workspace=workspace, kept=[cache])
-    caching.fork(first.run, Edits(without=("fever",)))
-    forked = caching.fork(first.run, Edits(anew_from="attending"))
+    caching = wr.Ward(workspace=tmp_path, kept=[cache])
+    caching.consult(first.case)
+    again = caching.consult(first.case)
+    assert origins(again)["attending"] == {Origin.CACHE: 1}
+    forked = caching.fork(again.run, Edits(anew_from="attending"))
     assert origins(forked)["attending"] == {Origin.LIVE: 1}
     cache.close()
 

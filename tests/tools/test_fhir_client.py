@@ -4,7 +4,6 @@ import asyncio
 import json
 import pickle
 import socket
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -12,7 +11,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
-import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -21,6 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from wardround.core.errors import ToolError, ToolRefused, UsageError
+from wardround.testing import serving
 from wardround.tools.fhir import sending
 from wardround.tools.fhir.addresses import BaseAddress
 from wardround.tools.fhir.answers import outcome_text, page_of
@@ -447,19 +446,8 @@ async def test_everything_of_a_patient_is_one_bundle_over_all_pages() -> None:
 @contextmanager
 def served(server: Server) -> Iterator[str]:
     """The application behind a real socket."""
-    bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
-    bound.listen()
-    config = uvicorn.Config(server.app, log_level="critical", lifespan="off", ws="none", timeout_graceful_shutdown=1)
-    runner = uvicorn.Server(config)
-    thread = threading.Thread(target=runner.run, kwargs={"sockets": [bound]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}/fhir/R4"
-    finally:
-        runner.should_exit = True
-        thread.join(timeout=10)
-        bound.close()
+    with serving.served(server.app) as address:
+        yield f"{address}/fhir/R4"
 
 
 async def test_the_same_client_talks_over_a_real_socket() -> None:

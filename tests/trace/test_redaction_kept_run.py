@@ -170,3 +170,28 @@ def test_a_judgement_keeps_what_it_says_and_loses_who_and_about_whom() -> None:
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(UsageError, match="can be guessed"):
         redact_run([], Case(narrative="Fever."), key=b"short")
+
+
+@pytest.mark.parametrize(
+    "name", ["%" + "25" * 40 + "47arcía", "&" + "amp;" * 40 + "#71;arcía", "\\" * 64 + "u0047arcía"]
+)
+def test_a_name_is_found_under_many_layers_of_escapes(name: str) -> None:
+    assert "arcía" not in StructuredRedactor([PATIENT], key=KEY).text(f"Seen: {name}.").value
+
+
+@pytest.mark.parametrize("text", ["%" + "25" * 2000 + "41", "&" + "amp;" * 2000 + "lt;"])
+def test_a_text_that_is_escaped_without_end_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="escaped in itself more than 50 times"):
+        StructuredRedactor([PATIENT], key=KEY).text(text)
+
+
+@pytest.mark.parametrize("answer", ["[" * 100_000, '{"a":' * 100_000])
+def test_an_answer_that_is_nested_without_end_is_searched_as_a_text(answer: str) -> None:
+    log = Recorder("run_aaaaaaaaaaaa")
+    log.record(RunStarted, case="case_1", model="m", settings={})
+    told = {"method": "GET", "url": "http://h/Patient/pat-4711", "body": None, "status": 200, "headers": {}}
+    log.record(FhirExchanged, **told, answer=f"{answer} García")
+    case = Case(id="case_1", narrative="Fever.", record=Record(resources=(PATIENT,)))
+    exchanged = redact_run(log.events, case, key=KEY).events[1]
+    assert isinstance(exchanged, FhirExchanged)
+    assert "García" not in (exchanged.answer or "")

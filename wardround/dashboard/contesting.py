@@ -49,10 +49,6 @@ def contested_of(events: Sequence[Event], graph: EvidenceGraph) -> list[Contest]
     return [*found, *_diagnoses(events, graph), *_contradicted(graph)]
 
 
-def _settled(reading: float) -> str:
-    return "undecided" if abs(reading) < 0.005 else "there" if reading > 0 else "absent"
-
-
 def _said(source: Source) -> Side:
     return Side(line(source.text, most=200), line(source.title or source.document, most=80), mark_of(source.id))
 

@@ -12,6 +12,7 @@ from wardround.dashboard.showing import line, shown
 from wardround.trace import views
 from wardround.trace.capture import REDACTED
 from wardround.trace.events import Event, ModelAsked, RunEnded, RunStarted, Suspended
+from wardround.trace.visits import is_record_agent
 
 
 def head_of(events: Sequence[Event], case: Case) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def head_of(events: Sequence[Event], case: Case) -> dict[str, Any]:
     return {
         "run": started.run if started is not None else "",
         "case": line(case.id, most=80),
-        "kind": "records" if settings.get("agent") == "ehr" else "consult",
+        "kind": "records" if is_record_agent(events) else "consult",
         "model": line(started.model, most=80) if started is not None else "",
         "started": started.time if started is not None else None,
         "state": ended.outcome.value if ended is not None and ended is last else state,

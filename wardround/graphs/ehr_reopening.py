@@ -134,13 +134,13 @@ def answer_write(
 async def _answered(agent: EhrAgent, started: RunStarted, *, approve: bool, note: str, token: str | None) -> Episode:
     from wardround.tools.fhir.client import FhirClient
 
+    await _require_reachable(started, token)
     async with FhirClient(started.settings["server"], token=token) as client:
-        await _require_reachable(started, token)
         return await agent.resume(started.run, approve=approve, note=note, session=reopened_session(started, client))
 
 
 async def _require_reachable(started: RunStarted, token: str | None) -> None:
-    """Ask the server what it can do before the answer stands in the log, where it could not be taken back."""
+    """Ask the server for its patient before the answer stands in the log, where it could not be taken back."""
     from wardround.tools.fhir.client import FhirClient, FhirRequestError
 
     server = started.settings["server"]

@@ -17,8 +17,8 @@ from wardround.core.errors import UsageError
 _SERVERS: dict[str, tuple[subprocess.Popen[str], str]] = {}
 """By workspace: the process, and where it listens."""
 _LOCK = threading.Lock()
-_LONGEST = 5.0
-"""Seconds that a dashboard is given to stop."""
+_TO_START, _TO_STOP = 60.0, 5.0
+"""Seconds that a dashboard is given."""
 
 
 def open_run(run: str, workspace: Path | str) -> str:
@@ -54,7 +54,10 @@ def _served(workspace: str) -> str:
             text=True,
             start_new_session=True,
         )
+        late = threading.Timer(_TO_START, process.kill)
+        late.start()
         line = process.stdout.readline() if process.stdout is not None else ""
+        late.cancel()
         if not line:
             process.communicate()
             said.seek(0)
@@ -69,7 +72,7 @@ def _served(workspace: str) -> str:
 def _stop(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:
-        process.wait(_LONGEST)
+        process.wait(_TO_STOP)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

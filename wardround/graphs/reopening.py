@@ -16,6 +16,7 @@ from wardround.models.budget import Prices
 from wardround.models.handle import ModelHandle
 from wardround.models.local.settings import LocalSettings
 from wardround.trace.events import CardNamed, Event, RunStarted
+from wardround.trace.visits import is_record_agent
 
 
 def reopened(
@@ -42,7 +43,7 @@ def reopened(
     if started is None:
         raise UsageError("the run has no beginning in the log; it cannot be gone on with")
     settings = dict(started.settings)
-    if settings.get("agent") == "ehr":
+    if is_record_agent([started]):
         what = f"run {started.run} is a record agent's"
         raise UsageError(f"{what}; where it waits, approve or refuse its write (wardround runs answer --approve)")
     local, prices = settings.pop("local", None), settings.pop("prices", None)

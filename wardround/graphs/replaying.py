@@ -22,6 +22,7 @@ from wardround.trace.events import Event, FhirExchanged, Resumed, RunStarted
 from wardround.trace.fidelity import Difference, differences
 from wardround.trace.store import RunStore
 from wardround.trace.views import decision
+from wardround.trace.visits import is_record_agent
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def replay(store: RunStore, run: str, *, clinician: KnowledgeClinician | None = 
     if decided is not None and any(reason.code is GateReason.BUDGET for reason in decided.reasons):
         what = f"run {row.id} ended where its budget ran out, which depends on how fast it was answered"
         raise UsageError(f"{what}; it cannot be replayed")
-    if started.settings.get("agent") == "ehr":
+    if is_record_agent([started]):
         replayed = run_sync(lambda: _episode(started, events))
     else:
         case = Case.model_validate_json(store.case(row.id))

@@ -7,7 +7,7 @@ its evidence weighs what it weighed. It cannot be resumed or replayed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from wardround.core.claim import Claim
@@ -113,6 +113,8 @@ class WithoutContent:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._said: dict[str, str] = {}
+        """The other way round: what stands in whose place."""
         self._documents: dict[str, str] = {}
 
     def __call__(self, event: Event) -> Event:
@@ -120,7 +122,7 @@ class WithoutContent:
         bare = without_content(event)
         if isinstance(event, EvidenceAdded) and isinstance(bare, EvidenceAdded):
             bare = bare.model_copy(update={"item": self._item(event, bare)})
-        return EVENT.validate_python(_led(bare.model_dump(), self._names))
+        return EVENT.validate_python(self._led(bare.model_dump()))
 
     def _item(self, event: EvidenceAdded, bare: EvidenceAdded) -> Any:
         match event.item, bare.item:
@@ -141,19 +143,18 @@ class WithoutContent:
 
     def _named(self, said: T, bare: T, telling: str) -> T:
         """Return what stands in the place of something, numbered where it would be taken for another."""
-        taken = {name for old, name in self._names.items() if old != said.id}
         there, n = bare, 2
-        while there.id in taken:
+        while self._said.get(there.id, said.id) != said.id:
             there, n = bare.model_copy(update={telling: f"{REDACTED} {n}"}), n + 1
-        self._names[said.id] = there.id
+        self._names[said.id], self._said[there.id] = there.id, said.id
         return there
 
-
-def _led(value: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(value, str):
-        return names.get(value) or (REDACTED if _NAME.fullmatch(value) and value not in names.values() else value)
-    if isinstance(value, list | tuple):
-        return [_led(inner, names) for inner in value]
-    if isinstance(value, dict):
-        return {name: _led(inner, names) for name, inner in value.items()}
-    return value
+    def _led(self, value: Any) -> Any:
+        if isinstance(value, str):
+            is_lost = _NAME.fullmatch(value) is not None and value not in self._said
+            return self._names.get(value, REDACTED if is_lost else value)
+        if isinstance(value, list | tuple):
+            return [self._led(inner) for inner in value]
+        if isinstance(value, dict):
+            return {name: self._led(inner) for name, inner in value.items()}
+        return value

@@ -319,15 +319,14 @@ class RunStore:
         """Remove all runs that were started longer ago, or before a moment, whatever their state."""
         now = datetime.now(UTC)
         with self._writing() as connection:
-            found = forgetting.older(connection, now - older_than if isinstance(older_than, timedelta) else older_than)
+            found = forgetting.older(connection, _moment(older_than, now))
             counts = forgetting.remove_found(connection, found, why, now)
         return self._purged(found, counts, caches, found.runs, (), ())
 
     def expiring(self, older_than: timedelta | datetime) -> tuple[str, ...]:
         """Return the ids of the runs that `expire` would remove now."""
-        moment = datetime.now(UTC) - older_than if isinstance(older_than, timedelta) else older_than
         with self._reading() as connection:
-            return forgetting.older(connection, moment).runs
+            return forgetting.older(connection, _moment(older_than, datetime.now(UTC))).runs
 
     def _purged(
         self,
@@ -384,6 +383,10 @@ class RunStore:
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()
+
+
+def _moment(older_than: timedelta | datetime, now: datetime) -> datetime:
+    return now - older_than if isinstance(older_than, timedelta) else older_than
 
 
 def _several(count: int) -> str:

@@ -11,7 +11,11 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
+from wardround.core.errors import UsageError
 from wardround.trace.redaction.folding import Folded
+
+MOST_LAYERS = 50
+"""Texts that are escaped more often in themselves were made to be slow: each layer is searched."""
 
 _ESCAPE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -21,6 +25,24 @@ _ESCAPE = re.compile(
     r"|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31}\d?);"
 )
 """Escapes of JSON strings (RFC 8259, 7), of addresses (RFC 3986, 2.1) and of HTML."""
+
+
+def layers(text: str) -> list[Folded]:
+    """Return what a text says once its escapes are read, and what that says, until none are left.
+
+    Returns:
+        Each layer with the way back to the one before; the first leads to the text itself.
+
+    Raises:
+        UsageError: There are more than `MOST_LAYERS`.
+    """
+    found: list[Folded] = []
+    while (plain := unescaped(found[-1].text if found else text)) is not None:
+        if len(found) == MOST_LAYERS:
+            what = f"a text is escaped in itself more than {MOST_LAYERS} times, so that it cannot be searched for names"
+            raise UsageError(f"{what}; leave it out")
+        found.append(plain)
+    return found
 
 
 def unescaped(text: str) -> Folded | None:

@@ -112,7 +112,7 @@ def _answered(event: FhirExchanged) -> Iterator[Json]:
     for text in (event.body, event.answer):
         try:
             value = json.loads(text) if text else None
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # no resource; it is searched as a text
         if isinstance(value, dict):
             yield from _entries(value)

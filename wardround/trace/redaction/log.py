@@ -238,7 +238,7 @@ class LogRedactor:
             return text
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return self._words.searched(text, report)
         if not isinstance(value, dict) or "resourceType" not in value:
             return self._words.searched(text, report)

@@ -9,7 +9,7 @@ from typing import Any
 from wardround.core.errors import UsageError
 from wardround.trace.redaction.dates import Shift
 from wardround.trace.redaction.edits import Edit, Redacted, Redactor, Report, applied, counted, settled
-from wardround.trace.redaction.escapes import unescaped
+from wardround.trace.redaction.escapes import layers
 from wardround.trace.redaction.identity import Identity, learn, owner
 from wardround.trace.redaction.literals import Literals
 from wardround.trace.redaction.names import Names
@@ -93,11 +93,13 @@ class StructuredRedactor:
         return self._edits(text, self.shift)
 
     def _edits(self, text: str, shift: Shift) -> list[Edit]:
-        found, plain = self._edits_of_one(text, shift), unescaped(text)
-        if plain is None:
-            return found
-        within = self._edits(plain.text, shift)
-        return settled([*found, *(replace(e, start=plain.at[e.start], end=plain.at[e.end]) for e in within)])
+        read = layers(text)
+        found = self._edits_of_one(read[-1].text if read else text, shift)
+        around = [text, *(layer.text for layer in read)]
+        for layer, outer in zip(reversed(read), reversed(around[:-1]), strict=True):
+            within = [replace(edit, start=layer.at[edit.start], end=layer.at[edit.end]) for edit in found]
+            found = settled([*self._edits_of_one(outer, shift), *within])
+        return found
 
     def _edits_of_one(self, text: str, shift: Shift) -> list[Edit]:
         known = [edit for redactor in self._found for edit in redactor.edits(text)]
